@@ -1,0 +1,32 @@
+//! A handler that panics answers INTERNAL, and harms nobody else.
+
+use contract::Refusal;
+use std::{
+    any::Any,
+    future::{Future, poll_fn},
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::pin,
+    task::Poll,
+};
+
+/// The future's output, or the refusal that stands for its panic. It is not polled after a panic.
+pub(super) async fn caught<T>(future: impl Future<Output = T>) -> Result<T, Refusal> {
+    let mut future = pin!(future);
+    poll_fn(|context| match catching(|| future.as_mut().poll(context)) {
+        Ok(Poll::Ready(output)) => Poll::Ready(Ok(output)),
+        Ok(Poll::Pending) => Poll::Pending,
+        Err(refusal) => Poll::Ready(Err(refusal)),
+    })
+    .await
+}
+
+/// The closure's output, or the refusal that stands for its panic. What it was working on must be dropped after a panic: that is what
+/// makes the assertion true.
+pub(super) fn catching<T>(work: impl FnOnce() -> T) -> Result<T, Refusal> {
+    catch_unwind(AssertUnwindSafe(work)).map_err(|payload| Refusal::internal(format_args!("a handler panicked: {}", sentence(&*payload))))
+}
+
+fn sentence(payload: &(dyn Any + Send)) -> &str {
+    let text = payload.downcast_ref::<&'static str>().copied();
+    text.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("without a word")
+}

@@ -1,0 +1,134 @@
+//! What a process tells its operators: logs, traces, metrics.
+//!
+//! Traces and metrics are exported only when the standard `OTEL_…` variables ask for it. Without an exporter a call
+//! costs no span: its trace id is read from `traceparent` (or made), travels in a task-local ([`Trace`]) and stands in
+//! every log line with the group. Metrics are always there for Prometheus ([`Metrics`]).
+
+mod calls;
+mod exporters;
+mod line;
+mod metrics;
+mod trace;
+mod traceparent;
+
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::Duration;
+
+use opentelemetry::trace::TracerProvider as _;
+use opentelemetry_sdk::trace::SdkTracerProvider;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer};
+
+pub use calls::Calls;
+pub use line::Format;
+pub use metrics::Metrics;
+pub use trace::{Kind, Trace};
+pub use traceparent::TraceParent;
+
+/// What is exported must not say how it is exported, or each span would make more.
+const QUIET: &str = "h2=off,hyper=off,hyper_util=off,tonic=off,tower=off,opentelemetry=error";
+
+/// Whether calls become spans.
+static EXPORTS: AtomicBool = AtomicBool::new(false);
+
+/// Whether calls become spans.
+pub(crate) fn exports() -> bool {
+    EXPORTS.load(Relaxed)
+}
+
+/// What a process says, and how.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// `service.name`, when `OTEL_SERVICE_NAME` doesn't say otherwise.
+    pub name: String,
+    /// Which log lines are written: a level, or directives such as `info,gateway=debug`.
+    pub filter: String,
+    /// How they look.
+    pub format: Format,
+}
+
+/// Why telemetry can't start. One sentence each.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The filter of the log is not understood.
+    #[error("the log filter `{0}` is not a level or a list of target=level")]
+    Filter(String),
+    /// The variables ask for what this build does not have.
+    #[error("{0} is `{1}`, but this build exports {2} only")]
+    Unsupported(String, String, &'static str),
+    /// An exporter can't be built.
+    #[error("the OpenTelemetry exporter cannot start: {0}")]
+    Exporter(String),
+    /// Telemetry was started before in this process.
+    #[error("telemetry was started twice")]
+    Twice,
+}
+
+/// The telemetry of this process, as long as it runs.
+#[derive(Debug)]
+pub struct Telemetry {
+    traces: Option<SdkTracerProvider>,
+    metrics: Metrics,
+}
+
+impl Telemetry {
+    /// Starts what the settings and the `OTEL_…` variables ask for. Within a tokio runtime; once in a process.
+    ///
+    /// # Errors
+    /// As a sentence for whoever set the variable.
+    pub fn start(settings: &Settings) -> Result<Self, Error> {
+        let filter = filter(&settings.filter)?;
+        let exporters = exporters::Exporters::asked(|name| std::env::var(name).ok())?;
+        let traces = exporters.traces(&settings.name)?;
+        let metrics = exporters.metrics(&settings.name)?;
+        let spans = traces.as_ref().map(|traces| {
+            let layer = tracing_opentelemetry::layer().with_tracer(traces.tracer("onemesh"));
+            layer.with_filter(EnvFilter::new(format!("info,{QUIET},opentelemetry=off")))
+        });
+        let logs = tracing_subscriber::fmt::layer().event_format(settings.format).with_writer(std::io::stderr).with_filter(filter);
+        tracing_subscriber::registry().with(spans).with(logs).try_init().map_err(|_| Error::Twice)?;
+        EXPORTS.store(traces.is_some(), Relaxed);
+        Ok(Self { traces, metrics })
+    }
+
+    /// The metrics, for the admin port and whoever counts.
+    #[must_use]
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// Sends what is left, for at most `patience`: a collector that is away must not hold up the end. On a thread of its
+    /// own, since the exporters block and a runtime waits for its blocking tasks.
+    pub async fn shutdown(self, patience: Duration) {
+        EXPORTS.store(false, Relaxed);
+        let (done, finished) = tokio::sync::oneshot::channel();
+        std::thread::spawn(move || {
+            let traces = self.traces.map(|traces| traces.shutdown_with_timeout(patience));
+            let _ = done.send((traces, self.metrics.shutdown()));
+        });
+        if tokio::time::timeout(patience, finished).await.is_err() {
+            tracing::warn!("the last spans and metrics were not taken in time");
+        }
+    }
+}
+
+/// The caller's directives over the quiet ones: who asks for `h2=debug` by name gets it.
+fn filter(text: &str) -> Result<EnvFilter, Error> {
+    EnvFilter::builder().parse(format!("{QUIET},{text}")).map_err(|_| Error::Filter(text.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_filter_is_a_level_or_directives() {
+        for text in ["info", "warn,gateway=debug", "h2=trace", "off"] {
+            assert!(filter(text).is_ok(), "{text}");
+        }
+        for text in ["gateway=loud", "=", "a=b=c"] {
+            assert!(filter(text).is_err(), "{text}");
+        }
+    }
+}
