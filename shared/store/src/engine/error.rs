@@ -1,0 +1,88 @@
+//! What can go wrong between a statement and its being kept, told apart by what the caller may do next.
+
+use contract::{Reason, Refusal};
+use std::{sync::Arc, time::Duration};
+
+/// A result of the store.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why a statement or a transaction did not work.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum Error {
+    /// Nothing was done; try again.
+    #[error("too many callers are waiting for the store")]
+    Busy,
+    /// Rolled back; try again.
+    #[error("the transaction was open for too long and has been rolled back")]
+    Expired,
+    /// A bug in the handler: it went on after an error.
+    #[error("an earlier statement of this transaction failed: it can only be dropped")]
+    Spoiled,
+    /// BEGIN or COMMIT failed, perhaps through a neighbour, or the engine is away; try again.
+    #[error("nothing of this transaction was kept: {0}")]
+    NotKept(#[source] Arc<sqlx::Error>),
+    /// Postgres only. Try again with the same request_id: the remembered answer tells.
+    #[error("the connection broke in COMMIT, the transaction may have been kept: {0}")]
+    Unknown(#[source] Arc<sqlx::Error>),
+    /// The statement's own error.
+    #[error(transparent)]
+    Sql(Arc<sqlx::Error>),
+}
+
+/// What a retry should wait for.
+const PAUSE: Duration = Duration::from_millis(200);
+
+impl Error {
+    pub(crate) fn not_kept(cause: sqlx::Error) -> Self {
+        match Self::from(cause) {
+            Self::Sql(cause) => Self::NotKept(cause),
+            other => other,
+        }
+    }
+
+    /// A unique or foreign key said no. Expected conflicts are better written as `ON CONFLICT`.
+    #[must_use]
+    pub fn is_conflict(&self) -> bool {
+        let Self::Sql(cause) = self else { return false };
+        cause.as_database_error().is_some_and(|database| database.is_unique_violation() || database.is_foreign_key_violation())
+    }
+}
+
+/// What the code of a database's error says about the transaction.
+fn of_code(code: &str) -> Option<fn(Arc<sqlx::Error>) -> Error> {
+    match code {
+        // idle_in_transaction_session_timeout: the loan is over.
+        "25P03" => Some(|_| Error::Expired),
+        // Postgres: serialization, deadlock, lock timeout; shut down; out of disk, memory, connections.
+        "40001" | "40P01" | "55P03" | "57P01" | "57P02" | "57P03" | "53100" | "53200" | "53300" => Some(Error::NotKept),
+        // SQLite: busy, locked, I/O error, full, and the extended codes of the first two that we can meet.
+        "5" | "6" | "10" | "13" | "261" | "262" | "517" => Some(Error::NotKept),
+        _ => None,
+    }
+}
+
+impl From<sqlx::Error> for Error {
+    fn from(cause: sqlx::Error) -> Self {
+        let told = match &cause {
+            sqlx::Error::PoolTimedOut => return Self::Busy,
+            sqlx::Error::Io(_) | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed | sqlx::Error::BeginFailed => Some(Error::NotKept as _),
+            sqlx::Error::Database(database) => database.code().and_then(|code| of_code(&code)),
+            _ => None,
+        };
+        told.unwrap_or(Self::Sql)(Arc::new(cause))
+    }
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        match &error {
+            Error::Busy => Self::new(Reason::Overloaded, "too many changes are waiting; try again").retry(PAUSE),
+            Error::Expired => Self::new(Reason::TransactionExpired, "the change took too long and was rolled back; try again").retry(PAUSE),
+            Error::NotKept(_) | Error::Unknown(_) => {
+                tracing::warn!(%error, "store unavailable");
+                Self::new(Reason::StoreUnavailable, "the store is not available; try again with the same request_id").retry(PAUSE * 5)
+            }
+            Error::Spoiled | Error::Sql(_) => Self::internal(&error),
+        }
+    }
+}
