@@ -1,0 +1,48 @@
+//! `EventLogService`: the log as the services see it.
+
+use crate::log::Log;
+use chassis::principal;
+use contract::{
+    Refusal,
+    internal::v1::{AppendRequest, AppendResponse, Entry, ReadRequest, ReadResponse, event_log_service_server::EventLogService},
+};
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+use tonic::{Request, Response, Status};
+
+/// How long a read waits for news; well below the deadline of the call.
+const WAIT: Duration = Duration::from_secs(10);
+
+/// Says the log to relays and consumers.
+pub(crate) struct LogApi {
+    log: Log,
+    drain: CancellationToken,
+}
+
+impl LogApi {
+    pub(crate) fn new(log: Log, drain: CancellationToken) -> Self {
+        Self { log, drain }
+    }
+}
+
+#[tonic::async_trait]
+impl EventLogService for LogApi {
+    async fn append(&self, request: Request<AppendRequest>) -> Result<Response<AppendResponse>, Status> {
+        platform(&request)?;
+        self.log.append(&request.get_ref().events).await.map_err(Refusal::from)?;
+        Ok(Response::new(AppendResponse {}))
+    }
+
+    async fn read(&self, request: Request<ReadRequest>) -> Result<Response<ReadResponse>, Status> {
+        platform(&request)?;
+        let read = self.drain.run_until_cancelled(self.log.read(request.get_ref().after, WAIT)).await;
+        let rows = read.unwrap_or(Ok(Vec::new())).map_err(Refusal::from)?;
+        Ok(Response::new(ReadResponse { entries: rows.into_iter().map(Entry::from).collect() }))
+    }
+}
+
+/// Only the platform itself writes and reads all groups: a caller's own principal, passed on by a service, is not enough.
+fn platform<T>(request: &Request<T>) -> Result<(), Refusal> {
+    let caller = principal::of(request)?;
+    if caller.is_system() { Ok(()) } else { Err(principal::refused()) }
+}
