@@ -1,0 +1,139 @@
+//! Who calls and where they act: out of the caches while they may be trusted, else from identity.
+
+use crate::{
+    address::Address,
+    call::{InGroup, Known},
+    credential::Presented,
+    guard::Guard,
+};
+use chassis::{
+    acting::{acting, authorize, not_found},
+    changes::{Caller, Feed, Fresh, Identity, Leased, Line, Proven},
+    clock::Clock,
+};
+use contract::{Method, Reason, Refusal, id::GroupId};
+use std::{sync::Arc, time::Duration};
+use uuid::Uuid;
+
+/// An open stream asks its state so often.
+const AGAIN: Duration = Duration::from_millis(250);
+
+/// The caches and identity behind them.
+pub struct Callers<I> {
+    identity: Arc<I>,
+    proven: Leased<Proven>,
+    lines: Leased<Option<Arc<Line>>>,
+    guard: Guard,
+    /// Keys the hash under which a credential is cached; made anew by each process.
+    secret: [u8; 32],
+}
+
+impl<I: Identity> Callers<I> {
+    /// Empty caches under the feed's lease.
+    ///
+    /// # Errors
+    /// The operating system has no random bytes.
+    pub fn new(identity: Arc<I>, feed: &Arc<Feed>, clock: Clock) -> Result<Self, getrandom::Error> {
+        let mut secret = [0; 32];
+        getrandom::fill(&mut secret)?;
+        let (proven, lines) = (Leased::new(feed.clone()), Leased::new(feed.clone()));
+        Ok(Self { identity, proven, lines, guard: Guard::new(clock), secret })
+    }
+
+    /// Under which key the presented text is cached.
+    #[must_use]
+    pub fn key(&self, presented: &str) -> u128 {
+        let digest = blake3::keyed_hash(&self.secret, presented.as_bytes());
+        let (half, _) = digest.as_bytes().split_at(16);
+        u128::from_le_bytes(half.try_into().expect("16 bytes of 32"))
+    }
+
+    /// Who it is, if that is known and may be trusted: the steady state, one hash and one look.
+    #[must_use]
+    pub fn current(&self, key: u128) -> Option<Result<Known, Refusal>> {
+        self.proven.current(key).map(|proven| known(key, proven))
+    }
+
+    /// Who it is. The secret is proven once; after that only the state is asked, never a hash.
+    ///
+    /// # Errors
+    /// No such credential, or it is revoked or expired; too many failures; or identity cannot be asked.
+    pub async fn prove(&self, key: u128, presented: &Presented, from: Address) -> Result<Known, Refusal> {
+        known(key, self.proven.get(key, |prior| self.ask(prior, presented, from)).await?)
+    }
+
+    async fn ask(&self, prior: Option<Proven>, presented: &Presented, from: Address) -> Result<Fresh<Proven>, Refusal> {
+        if let Some(prior) = prior {
+            return self.check(prior.credential, prior.proved).await;
+        }
+        let attempt = self.guard.attempt(from).await?;
+        let answer = self.identity.verify(presented.reveal()).await;
+        if answer.as_ref().is_err_and(|refusal| refusal.reason() == Reason::InvalidApiKey) {
+            attempt.failed();
+        }
+        answer
+    }
+
+    async fn check(&self, credential: Uuid, proved: i64) -> Result<Fresh<Proven>, Refusal> {
+        let mut fresh = self.identity.check(credential).await?;
+        fresh.value.proved = proved;
+        Ok(fresh)
+    }
+
+    /// Who it is now that was known when its stream was opened.
+    async fn again(&self, before: &Known) -> Result<Known, Refusal> {
+        let (key, credential, proved) = (before.key, before.caller.credential.id, before.proved);
+        known(key, self.proven.get(key, |_| self.check(credential, proved)).await?)
+    }
+
+    /// Where the caller acts, and as what.
+    ///
+    /// # Errors
+    /// One answer for a group that is unknown, foreign, archived or not allowed; a role or scope that is missing.
+    pub async fn acting(&self, caller: &Caller, asked: Option<GroupId>, method: &Method) -> Result<InGroup, Refusal> {
+        let group = asked.unwrap_or(caller.home);
+        let key = group.as_u128();
+        let line = match self.lines.current(key) {
+            Some(line) => line,
+            None => Box::pin(self.lines.get(key, |_| self.identity.group(group))).await?, // seldom, so out of the way
+        };
+        let line = line.ok_or_else(not_found)?;
+        let acting = acting(&caller.grants, &line.groups, method).ok_or_else(not_found)?;
+        let scopes = authorize(acting.role, caller.scopes, method)?;
+        Ok(InGroup { acting, scopes, quotas: line.quotas })
+    }
+
+    /// Ends when the caller could no longer open the same stream with the same rights.
+    pub async fn changed(&self, before: &Known, asked: Option<GroupId>, method: &Method, acting: InGroup) -> Refusal {
+        loop {
+            tokio::time::sleep(AGAIN).await;
+            if let Some(refusal) = self.differs(before, asked, method, acting).await {
+                return refusal;
+            }
+        }
+    }
+
+    async fn differs(&self, before: &Known, asked: Option<GroupId>, method: &Method, acting: InGroup) -> Option<Refusal> {
+        let now = async {
+            let known = self.again(before).await?;
+            let now = self.acting(&known.caller, asked, method).await?;
+            Ok::<_, Refusal>(known.caller.has_access_of(&before.caller) && (now.acting, now.scopes) == (acting.acting, acting.scopes))
+        };
+        match now.await {
+            Ok(true) => None,
+            Ok(false) => Some(access_changed()),
+            Err(away) if away.reason() == Reason::IdentityUnavailable => Some(away),
+            Err(_) => Some(access_changed()),
+        }
+    }
+}
+
+fn known(key: u128, proven: Proven) -> Result<Known, Refusal> {
+    let Proven { proved, state, .. } = proven;
+    state.map(|caller| Known { key, proved, caller })
+}
+
+fn access_changed() -> Refusal {
+    let sentence = "what you may see has changed; open the stream again with the last cursor";
+    Refusal::new(Reason::AccessChanged, sentence).retry(Duration::from_secs(1))
+}

@@ -1,0 +1,207 @@
+//! The stack, built from its parts.
+
+use crate::{
+    address::Network,
+    callers::Callers,
+    layer::{Authenticate, Authorize, BadOrigin, Deadline, Edge, Forward, Limit, OWN, Respond, Router, Service, Shed, Sizes, Tracing},
+    limiter::Limiter,
+    record::{Record, Recorder},
+    stack::{Next, Stacked, stack},
+};
+use chassis::{
+    admin::{Need, Readiness},
+    changes::{Feed, Identity, Rate},
+    clock::Clock,
+    health::Health,
+    principal::Signer,
+    reflection,
+    room::Room,
+    serve::{Answer, Limits},
+    telemetry::Metrics,
+    upstream::Upstream,
+};
+use contract::pool;
+use std::{fmt, sync::Arc, time::Duration};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tonic::{body::Body, service::Routes};
+
+/// How often the lease is looked at for the readiness of this process.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// All a gateway needs.
+pub struct Options<I, L> {
+    /// Who knows credentials and groups, [`Access`](chassis::changes::Access) as a rule.
+    pub identity: Arc<I>,
+    /// Who counts.
+    pub limiter: Arc<L>,
+    /// The services behind it.
+    pub services: Vec<Service>,
+    /// Signs for them.
+    pub signer: Signer,
+    /// The time.
+    pub clock: Clock,
+    /// Bounds of headers, messages, and calls at once; the listener's own.
+    pub limits: Limits,
+    /// What a client without a credential may do.
+    pub address: Rate,
+    /// Pages of these origins may call it; `*` alone is all of them, without credentials.
+    pub origins: Vec<String>,
+    /// Proxies whose `x-forwarded-for` is believed.
+    pub proxies: Vec<Network>,
+    /// Tools may ask what there is.
+    pub reflection: bool,
+    /// What this process needs to be ready; the feed's lease joins it.
+    pub readiness: Readiness,
+    /// Where calls are counted.
+    pub metrics: Option<Metrics>,
+}
+
+/// What keeps a gateway true while it answers.
+pub struct Gateway<I> {
+    feed: Arc<Feed>,
+    identity: Arc<I>,
+    health: Health,
+    lease: Need,
+    recorder: Arc<Recorder>,
+    records: Option<mpsc::Receiver<Record>>,
+}
+
+/// Why a gateway cannot be built.
+#[derive(Debug)]
+pub enum Error {
+    /// An origin of the settings is none.
+    Origin(BadOrigin),
+    /// The operating system has no random bytes.
+    Random(getrandom::Error),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::Origin(bad) => bad.fmt(f),
+            Error::Random(error) => write!(f, "the operating system gives no random bytes: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl From<BadOrigin> for Error {
+    fn from(bad: BadOrigin) -> Self {
+        Self::Origin(bad)
+    }
+}
+
+impl From<getrandom::Error> for Error {
+    fn from(error: getrandom::Error) -> Self {
+        Self::Random(error)
+    }
+}
+
+/// The service for [`serve`](chassis::serve::serve), and what has to run beside it.
+///
+/// # Errors
+/// An origin that is none.
+pub async fn build<I, L>(options: Options<I, L>) -> Result<(impl Answer<Body = Body> + use<I, L>, Gateway<I>), Error>
+where
+    I: Identity,
+    L: Limiter,
+{
+    let feed = Feed::new(options.clock.clone());
+    let (recorder, records) = Recorder::new(options.clock.clone());
+    let (health, own) = own(&options).await;
+    let gateway = Gateway {
+        lease: options.readiness.needs("the change feed of identity"),
+        identity: options.identity.clone(),
+        feed: feed.clone(),
+        health,
+        recorder: recorder.clone(),
+        records: Some(records),
+    };
+    Ok((Stacked::new(layers(options, own, &feed, recorder)?), gateway))
+}
+
+/// Outside first. A layer's place is part of what it does; the reasons stand beside the lines.
+fn layers<I: Identity, L: Limiter>(
+    options: Options<I, L>,
+    own: Upstream,
+    feed: &Arc<Feed>,
+    recorder: Arc<Recorder>,
+) -> Result<impl Next + use<I, L>, Error> {
+    let Options { identity, limiter, services, signer, clock, limits, address, origins, proxies, readiness, metrics, .. } = options;
+    let callers = Arc::new(Callers::new(identity, feed, clock.clone())?);
+    let names: Vec<&str> = services.iter().map(|service| service.name).collect();
+    let calls = metrics.map(|metrics| metrics.calls());
+    Ok(stack![
+        Tracing::new(proxies)?,                      // sees everything, refusals too
+        Edge::new(&origins, readiness)?,             // from here on every request names an rpc; a browser gets refusals in its own form
+        Respond::new(recorder, calls),               // the only builder of error answers, and what is written down of each
+        Router::new(&names),                         // later layers ask the policy, not the path
+        Sizes::new(&limits),                         // costs nothing, so before anything is spent
+        Deadline,                                    // before anything waits
+        Authenticate(callers.clone()),               // needs policy.access
+        Limit::new(limiter, clock.clone(), address), // needs caller and cost; before authorize, or refused calls would be free
+        Authorize(callers),                          // needs the caller
+        Shed::new(limits.in_flight),                 // protects the upstreams; strangers never come so far
+        Forward::new(own, services, signer, clock),  // the end: signs, and sends
+    ])
+}
+
+/// What the gateway answers itself: health, and reflection of what strangers may call.
+async fn own<I, L>(options: &Options<I, L>) -> (Health, Upstream) {
+    let services = contract::methods().public_services();
+    let (health, server) = Health::new(services.iter().copied()).await;
+    let mut routes = Routes::new(server);
+    if options.reflection {
+        let (reflection, alpha) = reflection::servers(pool(), &services);
+        routes = routes.add_service(reflection).add_service(alpha);
+    }
+    let room = Room::new(routes, "gateway", options.signer.clone()).open(&OWN);
+    (health, Upstream::here(room))
+}
+
+impl<I: Identity> Gateway<I> {
+    /// NOT_SERVING until [`run`](Gateway::run) holds the lease; the drain turns it off again.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        self.health.clone()
+    }
+
+    /// Where the records of all requests come out; once. Who does not want them drops it.
+    pub fn records(&mut self) -> Option<mpsc::Receiver<Record>> {
+        self.records.take()
+    }
+
+    /// Counts the records that found no room.
+    #[must_use]
+    pub fn recorder(&self) -> Arc<Recorder> {
+        self.recorder.clone()
+    }
+
+    /// Follows the change feed until `stop`, and says whether its lease is held. Records nobody asked for are not kept.
+    pub async fn run(self, stop: CancellationToken) {
+        let Self { feed, identity, health, lease, records, .. } = self;
+        drop(records);
+        let follow = feed.clone().run(identity, stop.clone());
+        let look = stop.run_until_cancelled(look(&feed, &health, &lease));
+        futures::join!(follow, look);
+    }
+}
+
+/// The process is ready as long as the lease is held.
+async fn look(feed: &Feed, health: &Health, lease: &Need) {
+    let mut held = false;
+    loop {
+        if feed.alive() != held {
+            held = !held;
+            lease.set(held);
+            health.all(held).await;
+            tracing::info!(held, "the lease of the change feed");
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,170 @@
+//! Credential → caller.
+
+use crate::{
+    call::{Call, Known, Target},
+    callers::Callers,
+    credential::{self, Presented},
+    stack::{Answer, Layer, Next},
+};
+use chassis::{
+    changes::Identity,
+    principal::{CredentialKind, HEADER},
+};
+use contract::{Access, Reason, Refusal};
+use std::sync::Arc;
+
+/// The layer.
+pub struct Authenticate<I>(pub Arc<Callers<I>>);
+
+/// What a request carries.
+enum Sent {
+    Nothing,
+    /// Somebody who is known and may be trusted.
+    Caller(Known),
+    /// Somebody who has to be asked about.
+    Stranger(u128, Presented),
+}
+
+impl<I: Identity> Authenticate<I> {
+    fn read(&self, call: &Call) -> Result<Sent, Refusal> {
+        // Health and reflection are for probes and tools, whoever they are.
+        if call.route().target == Target::Own {
+            return Ok(Sent::Nothing);
+        }
+        let Some(presented) = credential::presented(call.headers())? else { return Ok(Sent::Nothing) };
+        let key = self.0.key(presented);
+        match self.0.current(key) {
+            Some(known) => known.map(Sent::Caller),
+            None => Ok(Sent::Stranger(key, credential::owned(presented))),
+        }
+    }
+}
+
+/// Whether somebody, or nobody, may call it at all.
+fn admit(call: &Call) -> Result<(), Refusal> {
+    let kind = call.caller.as_ref().map(|known| known.caller.credential.kind);
+    match (call.method().access, kind) {
+        (Access::Public, _) | (Access::Caller, Some(_)) | (Access::Session, Some(CredentialKind::Session)) => Ok(()),
+        (Access::Session, Some(_)) => {
+            Err(Refusal::new(Reason::SessionRequired, "this method needs a person's session, not an API key; sign in and send the session's token"))
+        }
+        (Access::Caller | Access::Session | Access::Internal | Access::Unspecified, _) => {
+            Err(Refusal::new(Reason::MissingCredential, "this method needs a credential; send `authorization: Bearer org_…` or `x-api-key: org_…`"))
+        }
+    }
+}
+
+impl<I: Identity> Layer for Authenticate<I> {
+    async fn call(&self, call: &mut Call, next: &impl Next) -> Answer {
+        call.request.headers_mut().remove(HEADER); // whoever sends one, it is not ours
+        call.caller = match self.read(call)? {
+            Sent::Nothing => None,
+            Sent::Caller(known) => Some(known),
+            // Boxed, as every way that is seldom taken: the future of each call has room for all that stands in it.
+            Sent::Stranger(key, presented) => Some(Box::pin(self.0.prove(key, &presented, call.address)).await?),
+        };
+        admit(call)?;
+        credential::strip(call.request.headers_mut());
+        next.call(call).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::{
+        credential::tests::key,
+        layer::testing::{House, call, ok, routed},
+    };
+
+    const GET: &str = "/one.ontology.v1.ThingService/GetThing";
+
+    async fn who(house: &House, path: &str, headers: &[(&'static str, &str)]) -> Result<bool, Reason> {
+        let layer = Authenticate(house.callers.clone());
+        let mut call = routed(call(path, headers));
+        let below = |call: &mut Call| {
+            for secret in ["authorization", "x-api-key", "one-principal-bin", "cookie"] {
+                assert!(!call.headers().contains_key(secret), "{secret} goes no further");
+            }
+            ok()
+        };
+        layer.call(&mut call, &below).await.map_err(|refusal| refusal.reason())?;
+        Ok(call.caller.is_some())
+    }
+
+    #[tokio::test]
+    async fn a_credential_is_proven_once_and_then_known() {
+        let house = House::new();
+        let key = key('a');
+        for _ in 0..5 {
+            assert_eq!(who(&house, GET, &[("x-api-key", &key), ("one-principal-bin", "forged"), ("cookie", "a=b")]).await, Ok(true));
+        }
+        assert_eq!(house.identity.counts(), (1, 0));
+        house.clock.advance(chassis::changes::LEASE);
+        assert_eq!(who(&house, GET, &[("x-api-key", &key)]).await, Ok(true));
+        assert_eq!(house.identity.counts(), (1, 1), "its state is asked, never a proof again");
+    }
+
+    #[tokio::test]
+    async fn access_decides_who_may_come_in() {
+        let house = House::new();
+        let (right, wrong) = (key('a'), key('z'));
+        for (path, headers, expected) in [
+            (GET, &[][..], Err(Reason::MissingCredential)),
+            (GET, &[("x-api-key", wrong.as_str())], Err(Reason::InvalidApiKey)),
+            (GET, &[("x-api-key", "nonsense")], Err(Reason::InvalidApiKey)),
+            (GET, &[("x-api-key", &right), ("authorization", "Bearer x")], Err(Reason::CredentialsConflict)),
+            ("/grpc.health.v1.Health/Check", &[], Ok(false)),
+            ("/grpc.health.v1.Health/Check", &[("x-api-key", "nonsense")], Ok(false)),
+        ] {
+            assert_eq!(who(&house, path, headers).await, expected, "{path} {headers:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_wrong_key_of_any_kind_is_refused_in_the_same_bytes() {
+        let house = House::new();
+        let layer = Authenticate(house.callers.clone());
+        let mut seen = Vec::new();
+        for value in [key('z'), "nonsense".to_owned(), key('a')[..77].to_owned()] {
+            let refusal = layer.call(&mut routed(call(GET, &[("x-api-key", &value)])), &|_: &mut Call| ok()).await.unwrap_err();
+            seen.push(refusal.status().into_http::<()>().headers().clone());
+        }
+        assert!(seen.windows(2).all(|two| two[0] == two[1]));
+    }
+
+    #[tokio::test]
+    async fn a_revoked_key_is_refused_with_its_id_after_the_proof_only() {
+        let house = House::new();
+        let key = key('a');
+        assert_eq!(who(&house, GET, &[("x-api-key", &key)]).await, Ok(true));
+        house.identity.revoke();
+        house.news();
+        assert_eq!(who(&house, GET, &[("x-api-key", &key)]).await, Err(Reason::KeyRevoked));
+    }
+
+    #[tokio::test]
+    async fn when_identity_is_away_nobody_is_let_in_after_the_lease() {
+        let house = House::new();
+        let key = key('a');
+        assert_eq!(who(&house, GET, &[("x-api-key", &key)]).await, Ok(true));
+        house.identity.leave();
+        assert_eq!(who(&house, GET, &[("x-api-key", &key)]).await, Ok(true));
+        house.clock.advance(chassis::changes::LEASE);
+        assert_eq!(who(&house, GET, &[("x-api-key", &key)]).await, Err(Reason::IdentityUnavailable));
+    }
+
+    #[tokio::test]
+    async fn of_many_parallel_guesses_ten_reach_identity_and_who_worked_before_still_does() {
+        let house = House::new();
+        let right = key('a');
+        assert_eq!(who(&house, GET, &[("x-api-key", &right)]).await, Ok(true));
+        let guesses: Vec<String> = ('A'..='Z').map(key).collect();
+        let answers = futures::future::join_all(guesses.iter().map(|guess| async { who(&house, GET, &[("x-api-key", guess)]).await })).await;
+        assert_eq!(answers.iter().filter(|answer| **answer == Err(Reason::InvalidApiKey)).count(), 10);
+        assert_eq!(answers.iter().filter(|answer| **answer == Err(Reason::TooManyFailures)).count(), 16);
+        assert_eq!(house.identity.counts().0, 11);
+        assert_eq!(who(&house, GET, &[("x-api-key", &right)]).await, Ok(true));
+    }
+}
