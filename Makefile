@@ -1,0 +1,36 @@
+# What a developer types. `.ci/run` is `make lint test`.
+
+.PHONY: run build test lint fmt bench tools
+
+run:
+	cargo run --release
+
+build:
+	cargo build --release
+
+# Everything on both engines and in both layouts. The binary first: the end-to-end suites start it as a user would.
+test: tools
+	cargo build --workspace
+	tests/postgres cargo test --workspace
+
+lint: tools
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps
+	tests/arrows
+	cd proto && ../tests/node/node_modules/.bin/buf lint
+	bash -n tests/install tests/postgres .ci/run
+	tests/python/.venv/bin/python -m compileall -q tests/python/*.py
+	for file in tests/node/*.js; do node --check $$file; done
+
+fmt:
+	cargo fmt --all
+
+# Ratios and CPU microseconds, from the operating system.
+bench:
+	cargo build --release -p mesh -p bench
+	target/release/bench
+
+# Postgres, grpcurl, and Python and Node clients generated from the protos, where they are missing.
+tools:
+	tests/install

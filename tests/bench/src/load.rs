@@ -1,0 +1,98 @@
+//! 64 callers over 4 connections, from this process.
+
+use crate::process::Process;
+use contract::ontology::v1::{CreateThingRequest, GetThingRequest, Thing, thing_service_client::ThingServiceClient};
+use std::{
+    sync::Arc,
+    sync::atomic::{AtomicUsize, Ordering},
+    time::{Duration, Instant},
+};
+use tonic::{
+    Request,
+    metadata::MetadataValue,
+    transport::{Channel, Endpoint},
+};
+
+const CONNECTIONS: usize = 4;
+const CALLERS: usize = 64;
+
+pub(crate) type Client = ThingServiceClient<Channel>;
+
+/// What is asked, over and over.
+#[derive(Clone)]
+pub(crate) enum Call {
+    Get(String),
+    Create,
+}
+
+/// What it took.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Figures {
+    pub(crate) per_second: f64,
+    /// CPU of all the servers together, for each call.
+    pub(crate) micros: f64,
+}
+
+pub(crate) async fn clients(addr: &str) -> Vec<Client> {
+    let endpoint = Endpoint::from_shared(format!("http://{addr}")).expect("an address").tcp_nodelay(true);
+    let mut all = Vec::new();
+    for _ in 0..CONNECTIONS {
+        all.push(ThingServiceClient::new(endpoint.connect().await.expect("the server listens")));
+    }
+    all
+}
+
+/// Makes `calls` calls, after a tenth as many to warm up.
+pub(crate) async fn run(clients: &[Client], key: &str, call: &Call, calls: usize, servers: &[&Process]) -> Figures {
+    round(clients, key, call, calls / 10).await;
+    let before: Duration = servers.iter().map(|server| server.cpu()).sum();
+    let begun = Instant::now();
+    round(clients, key, call, calls).await;
+    let took = begun.elapsed();
+    let cpu = servers.iter().map(|server| server.cpu()).sum::<Duration>() - before;
+    Figures { per_second: calls as f64 / took.as_secs_f64(), micros: cpu.as_secs_f64() * 1e6 / calls as f64 }
+}
+
+async fn round(clients: &[Client], key: &str, call: &Call, calls: usize) {
+    let left = Arc::new(AtomicUsize::new(calls));
+    let bearer: MetadataValue<_> = format!("Bearer {key}").parse().expect("ASCII");
+    let callers: Vec<_> = (0..CALLERS)
+        .map(|n| {
+            let (mut client, left, bearer, call) = (clients[n % clients.len()].clone(), left.clone(), bearer.clone(), call.clone());
+            tokio::spawn(async move {
+                while left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok() {
+                    one(&mut client, &bearer, &call).await;
+                }
+            })
+        })
+        .collect();
+    for caller in callers {
+        caller.await.expect("no call fails");
+    }
+}
+
+async fn one(client: &mut Client, bearer: &MetadataValue<tonic::metadata::Ascii>, call: &Call) {
+    match call {
+        Call::Get(id) => {
+            let mut request = Request::new(GetThingRequest { id: id.clone() });
+            request.metadata_mut().insert("authorization", bearer.clone());
+            client.get_thing(request).await.expect("the thing");
+        }
+        Call::Create => {
+            let mut request = Request::new(creation());
+            request.metadata_mut().insert("authorization", bearer.clone());
+            client.create_thing(request).await.expect("a new thing");
+        }
+    }
+}
+
+/// About 250 bytes, with a request_id: what a careful client sends.
+pub(crate) fn creation() -> CreateThingRequest {
+    let thing = Thing { name: "A thing of the bench".to_owned(), r#type: "note".to_owned(), properties: Some(properties()), ..Default::default() };
+    CreateThingRequest { thing: Some(thing), request_id: uuid::Uuid::new_v4().to_string(), validate_only: false }
+}
+
+pub(crate) fn properties() -> prost_types::Struct {
+    let object = serde_json::json!({ "title": "A thing of the bench", "price": 12, "tags": ["a", "b"], "text": "x".repeat(100) });
+    contract::json::to_struct(object.as_object().expect("an object"))
+}

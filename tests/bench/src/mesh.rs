@@ -1,0 +1,69 @@
+//! The real binary, all in one on SQLite, as a stranger starts it.
+
+use crate::{
+    load::{self, Call, Client, Figures},
+    process::Process,
+    syncs::Syncs,
+    table::median,
+};
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
+use tonic::{Request, metadata::MetadataValue};
+
+const ROUNDS: usize = 3;
+const GETS: usize = 60_000;
+const CREATES: usize = 20_000;
+
+pub(crate) async fn print() {
+    let data = tempfile::tempdir().expect("a folder");
+    let mesh = start(data.path());
+    let idle = mesh.resident();
+    let key = std::fs::read_to_string(data.path().join("owner.key")).expect("the first start writes it").trim().to_owned();
+    let clients = load::clients(&mesh.addr).await;
+    let id = create(&clients[0], &key).await;
+
+    println!("{:<34} {:>10} {:>8} {:>8}", "all in one, SQLite", "calls/s", "CPU µs", "limit");
+    let get = rounds(&clients, &key, &Call::Get(id), GETS, &mesh).await;
+    println!("{:<34} {:>10.0} {:>8.1} {:>8}", "GetThing", get.per_second, get.micros, 80);
+    let made = rounds(&clients, &key, &Call::Create, CREATES, &mesh).await;
+    println!("{:<34} {:>10.0} {:>8.1} {:>8}", "CreateThing, durable, logged", made.per_second, made.micros, 250);
+
+    let syncs = Syncs::of(&mesh);
+    let calls = CREATES / 4;
+    load::run(&clients, &key, &Call::Create, calls, &[&mesh]).await;
+    let each = syncs.count() as f64 / (calls + calls / 10) as f64;
+    println!("{:<34} {:>10} {:>8.3} {:>8}", "syncs of the disk per CreateThing", "", each, 0.1);
+    println!("{:<34} {:>10} {:>8.1} {:>8}", "resident when idle, MiB", "", idle, 60);
+    let size = std::fs::metadata(binary()).expect("built by make bench").len() as f64 / 1e6;
+    println!("{:<34} {:>10} {:>8.1} {:>8}", "release binary, MB", "", size, 40);
+}
+
+/// Built before by `make bench`.
+fn binary() -> PathBuf {
+    let mut path = std::env::current_exe().expect("a path");
+    path.set_file_name("onemesh");
+    path
+}
+
+fn start(data: &Path) -> Process {
+    let mut command = Command::new(binary());
+    command.env("ONE_DATA_DIR", data).env("ONE_GATEWAY_ADDR", "127.0.0.1:0").env("ONE_ADMIN_ADDR", "127.0.0.1:0").env("ONE_LOG_FORMAT", "json");
+    Process::start(&mut command, "gateway")
+}
+
+async fn create(client: &Client, key: &str) -> String {
+    let mut request = Request::new(load::creation());
+    let bearer: MetadataValue<_> = format!("Bearer {key}").parse().expect("ASCII");
+    request.metadata_mut().insert("authorization", bearer);
+    client.clone().create_thing(request).await.expect("a thing").into_inner().id
+}
+
+async fn rounds(clients: &[Client], key: &str, call: &Call, calls: usize, mesh: &Process) -> Figures {
+    let mut all = Vec::new();
+    for _ in 0..ROUNDS {
+        all.push(load::run(clients, key, call, calls, &[mesh]).await);
+    }
+    median(all)
+}

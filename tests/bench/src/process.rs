@@ -1,0 +1,74 @@
+//! A server in a process of its own, and what the operating system says it used.
+
+use std::{
+    io::{BufRead, BufReader},
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+/// Killed when dropped.
+pub(crate) struct Process {
+    child: Child,
+    /// Where it listens.
+    pub(crate) addr: String,
+}
+
+impl Process {
+    /// Starts `command` and waits for the line in which it says where `listener` listens, and the one in which it is ready.
+    pub(crate) fn start(command: &mut Command, listener: &str) -> Process {
+        let mut child = command.stdout(Stdio::piped()).spawn().expect("the program starts");
+        let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+        let mut addr = String::new();
+        for line in lines.by_ref() {
+            let line = line.expect("text");
+            let Ok(said) = serde_json::from_str::<serde_json::Value>(&line) else { continue };
+            if said["listening"] == listener {
+                addr = said["addr"].as_str().unwrap_or_default().to_owned();
+            }
+            if said["ready"] == true {
+                break;
+            }
+        }
+        assert!(!addr.is_empty(), "the server ended before it listened");
+        std::thread::spawn(move || lines.for_each(drop)); // it must never block on a full pipe
+        Process { child, addr }
+    }
+
+    /// CPU time of all its threads so far.
+    pub(crate) fn cpu(&self) -> Duration {
+        cpu(&self.proc("stat"))
+    }
+
+    /// Resident memory in MiB.
+    pub(crate) fn resident(&self) -> f64 {
+        let status = self.proc("status");
+        let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("a live process");
+        line.split_whitespace().nth(1).and_then(|kib| kib.parse::<f64>().ok()).expect("KiB") / 1024.0
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    fn proc(&self, file: &str) -> String {
+        std::fs::read_to_string(format!("/proc/{}/{file}", self.child.id())).expect("a live process")
+    }
+}
+
+/// CPU time of this process so far.
+pub(crate) fn own_cpu() -> Duration {
+    cpu(&std::fs::read_to_string("/proc/self/stat").expect("Linux"))
+}
+
+fn cpu(stat: &str) -> Duration {
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+    let ticks: u64 = [11, 12].iter().map(|at| fields[*at].parse::<u64>().expect("a number")).sum(); // utime, stime
+    Duration::from_millis(ticks * 10) // USER_HZ is 100 on every Linux
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

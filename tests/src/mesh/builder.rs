@@ -1,0 +1,85 @@
+//! Settings of a mesh, and its start.
+
+use super::{Inner, Layout, Mesh, Role, part::Part, temporary, write_secret};
+use crate::{Database, Engine};
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex},
+};
+
+/// A mesh before it starts.
+#[derive(Debug)]
+pub struct Builder {
+    layout: Layout,
+    engine: Engine,
+    folder: PathBuf,
+    database: Option<Database>,
+    settings: Vec<(String, String)>,
+}
+
+impl Builder {
+    pub(super) fn new(layout: Layout, engine: Engine) -> Builder {
+        assert!(layout == Layout::OneProcess || engine == Engine::Postgres, "processes share no files");
+        let builder = Builder { layout, engine, folder: temporary(), database: None, settings: Vec::new() };
+        let builder = builder.set("ONE_LOG_FORMAT", "json").set("ONE_GATEWAY_CORS_ORIGINS", "https://app.example.com");
+        match engine {
+            Engine::Sqlite => builder,
+            Engine::Postgres => builder.on(Database::create()),
+        }
+    }
+
+    fn on(mut self, database: Database) -> Builder {
+        self = self.set("ONE_DATABASE_URL", &database.owner_url);
+        self.database = Some(database);
+        self
+    }
+
+    /// A setting of all its processes, as in the environment.
+    pub fn set(mut self, name: &str, value: &str) -> Builder {
+        self.settings.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Starts it.
+    pub async fn start(self) -> Mesh {
+        tokio::task::spawn_blocking(|| self.start_now()).await.expect("the mesh starts")
+    }
+
+    pub(super) fn start_now(mut self) -> Mesh {
+        let replicas = if self.layout == Layout::Replicas { 2 } else { 1 };
+        let mut parts = Vec::new();
+        if self.layout == Layout::OneProcess {
+            parts.extend(self.begin(None, 1));
+        } else {
+            let secret = write_secret(&self.folder);
+            self = self.set("ONE_SECRET_FILE", &secret);
+            for role in Role::ALL {
+                let begun = self.begin(Some(role), replicas);
+                let urls: Vec<String> = begun.iter().map(|part| format!("http://{}", part.addr(role.word()))).collect();
+                self = self.set(&format!("ONE_{}_URL", role.word().to_uppercase()), &urls.join(","));
+                parts.extend(begun);
+            }
+        }
+        Mesh(Arc::new(Inner { layout: self.layout, engine: self.engine, folder: self.folder, database: self.database, parts: Mutex::new(parts) }))
+    }
+
+    /// All replicas of a role, at once.
+    fn begin(&self, role: Option<Role>, replicas: usize) -> Vec<Part> {
+        let mut parts: Vec<Part> = (0..replicas).map(|number| self.part(role, number)).collect();
+        parts.iter_mut().for_each(Part::spawn);
+        parts.iter_mut().for_each(Part::ready);
+        parts
+    }
+
+    fn part(&self, role: Option<Role>, number: usize) -> Part {
+        let name = format!("{}-{number}", role.map_or("onemesh", Role::word));
+        let data = self.folder.join(&name);
+        let mut settings = vec![("ONE_DATA_DIR".to_owned(), data.display().to_string())];
+        for listener in ["ADMIN", role.unwrap_or(Role::Gateway).word()] {
+            settings.push((format!("ONE_{}_ADDR", listener.to_uppercase()), "127.0.0.1:0".to_owned()));
+        }
+        // A gateway has no URL: nobody calls it from inside.
+        settings.extend(self.settings.iter().filter(|(name, _)| name != "ONE_GATEWAY_URL").cloned());
+        Part::new(name, role, data, settings)
+    }
+}

@@ -1,0 +1,76 @@
+//! Postgres: one server for the whole run, a database for each mesh.
+
+use crate::tools;
+use std::{
+    env,
+    io::{BufRead, BufReader},
+    process::{Child, Command, Stdio},
+    sync::{
+        LazyLock,
+        atomic::{AtomicU32, Ordering},
+    },
+};
+
+/// Where a mesh keeps its data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Engine {
+    /// Files of its own.
+    Sqlite,
+    /// A database.
+    Postgres,
+}
+
+/// The server: the one of `tests/postgres` that runs us, or one of our own, which ends with us because it waits on our pipe.
+struct Server {
+    url: String,
+    _own: Option<Child>,
+}
+
+static SERVER: LazyLock<Server> = LazyLock::new(|| match env::var("ONE_TEST_POSTGRES_URL") {
+    Ok(url) => Server { url, _own: None },
+    Err(_) => own_server(),
+});
+
+fn own_server() -> Server {
+    let mut command = Command::new(tools::repository().join("tests/postgres"));
+    command.args(["bash", "-c", "echo $ONE_TEST_POSTGRES_URL; cat >/dev/null"]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = command.spawn().expect("tests/postgres is there");
+    let mut url = String::new();
+    let out = child.stdout.take().expect("it is piped");
+    BufReader::new(out).read_line(&mut url).expect("tests/postgres says where it listens");
+    assert!(url.starts_with("postgres://"), "tests/postgres did not start: run tests/install");
+    Server { url: url.trim().to_owned(), _own: Some(child) }
+}
+
+/// An empty database with two roles, as an operator sets it up: one owns the tables, one serves.
+#[derive(Clone, Debug)]
+pub struct Database {
+    /// For what owns the tables.
+    pub owner_url: String,
+    name: String,
+}
+
+impl Database {
+    /// A new one.
+    pub fn create() -> Database {
+        static NEXT: AtomicU32 = AtomicU32::new(1);
+        let name = format!("mesh_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        sql(&SERVER.url, &format!("create role {name} login"));
+        sql(&SERVER.url, &format!("create database {name} owner {name}"));
+        let (_, address) = SERVER.url.split_once('@').expect("postgres://user@address/name");
+        let address = address.split('/').next().unwrap_or_default();
+        Database { owner_url: format!("postgres://{name}@{address}/{name}"), name }
+    }
+
+    /// What a statement prints, row by row, fields with `|` between.
+    pub fn ask(&self, statement: &str) -> String {
+        let (server, _) = SERVER.url.rsplit_once('/').expect("postgres://user@address/name");
+        sql(&format!("{server}/{}", self.name), statement)
+    }
+}
+
+fn sql(url: &str, statement: &str) -> String {
+    let out = Command::new("psql").args([url, "-v", "ON_ERROR_STOP=1", "-qAtc", statement]).output().expect("psql comes with Postgres");
+    assert!(out.status.success(), "{statement}: {}", String::from_utf8_lossy(&out.stderr));
+    String::from_utf8_lossy(&out.stdout).trim().to_owned()
+}
