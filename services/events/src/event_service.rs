@@ -67,7 +67,7 @@ impl EventService for EventApi {
     async fn watch_events(&self, request: Request<WatchEventsRequest>) -> Result<Response<Self::WatchEventsStream>, Status> {
         let group = principal::of(&request)?.group;
         let WatchEventsRequest { from, filter } = request.into_inner();
-        let (filter, from) = (Log::filter(&filter)?, self.from(group, from)?);
+        let (filter, from) = (self.log.filter(&filter)?, self.from(group, from)?);
         let watch = self.log.watch(group, from).await.map_err(|error| self.log.refused(group, error))?;
         let answers = Answers::new(self.log.clone(), group, watch, filter, self.heartbeat, self.drain.clone());
         Ok(Response::new(Box::pin(answers.stream())))

@@ -13,6 +13,7 @@ mod tests;
 
 use contract::{events::v1::event_service_server::EventServiceServer, id::GroupId, internal::v1::event_log_service_server::EventLogServiceServer};
 use event_service::EventApi;
+pub use log::Aliases;
 use log::Log;
 use log_service::LogApi;
 use std::time::Duration;
@@ -41,10 +42,10 @@ pub struct Events {
 }
 
 impl Events {
-    /// Over its schema. When `drain` is cancelled, every watch ends with `SHUTTING_DOWN` and its last cursor, and every waiting read answers.
+    /// Over its schema; filters know types by their `aliases` too. When `drain` is cancelled, every watch ends with `SHUTTING_DOWN` and its last cursor, and every waiting read answers.
     #[must_use]
-    pub fn new(db: Db, drain: CancellationToken) -> Self {
-        Self { log: Log::new(db), drain, heartbeat: HEARTBEAT }
+    pub fn new(db: Db, aliases: Aliases, drain: CancellationToken) -> Self {
+        Self { log: Log::new(db, aliases), drain, heartbeat: HEARTBEAT }
     }
 
     /// With another heartbeat: a test does not wait 15 seconds.

@@ -28,7 +28,7 @@ use chassis::clock::Clock;
 use contract::id::GroupId;
 use error::Result;
 use hub::Hub;
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 use store::Db;
 
 /// One head orders all groups today; with more of them the log can be distributed.
@@ -42,7 +42,11 @@ pub(crate) struct Log {
     db: Db,
     clock: Clock,
     hub: Arc<Hub>,
+    aliases: Arc<Aliases>,
 }
+
+/// Other names of event types, and the names under which events are kept.
+pub type Aliases = HashMap<String, String>;
 
 /// How far a group's log reaches, both ways.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -56,9 +60,14 @@ struct Reach {
 store::record!(Reach { sequence, floor });
 
 impl Log {
-    pub(crate) fn new(db: Db) -> Self {
+    pub(crate) fn new(db: Db, aliases: Aliases) -> Self {
         let clock = db.clock().clone();
-        Self { db, clock, hub: Arc::default() }
+        Self { db, clock, hub: Arc::default(), aliases: Arc::new(aliases) }
+    }
+
+    /// The name under which events of a type are kept.
+    fn canonical(&self, kind: &str) -> String {
+        self.aliases.get(kind).map_or(kind, String::as_str).to_owned()
     }
 
     /// How many pages were read.

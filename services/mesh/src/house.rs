@@ -140,7 +140,7 @@ impl House {
                 self.first_run(identity, announce, gateway).await?;
             }
             let (health, server) = Health::new(services_of(role)).await;
-            let room = Room::new(service.routes().add_service(server), role.word(), self.signer.clone()).open(PROBES);
+            let room = self.room(role, service.routes().add_service(server));
             upstreams.insert(role, Upstream::here(room.clone()));
             // The log comes first in Role::SERVICES, so the way to it is known to all relays.
             let log = Client::new(upstreams[&Role::Events].clone(), Role::Events.word(), self.signer.clone());
@@ -148,6 +148,12 @@ impl House {
             residents.push(Resident { role, room, health, db });
         }
         Ok((residents, upstreams))
+    }
+
+    /// A gateway counts the calls of its own process.
+    fn room(&self, role: Role, routes: Routes) -> Room {
+        let room = Room::new(routes, role.word(), self.signer.clone()).open(PROBES);
+        if self.roles.has(Role::Gateway) { room } else { room.counted(self.metrics.calls()) }
     }
 
     async fn open(&self, role: Role) -> Result<Db, Failure> {
@@ -196,7 +202,7 @@ impl Service {
         match role {
             Role::Identity => Service::Identity(identity::Identity::new(db, &house.secrets)),
             Role::Ontology => Service::Ontology(ontology::Ontology::new(db)),
-            Role::Events => Service::Events(events::Events::new(db, house.drain.clone())),
+            Role::Events => Service::Events(events::Events::new(db, ontology::event_aliases(), house.drain.clone())),
             Role::Gateway => unreachable!("the gateway is no service"),
         }
     }

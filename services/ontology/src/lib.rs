@@ -17,11 +17,16 @@ mod types;
 pub use migrations::{MIGRATIONS, SCHEMA};
 
 use contract::ontology::v1::thing_service_server::ThingServiceServer;
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 use store::{Append, Db, Relay};
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 use types::Types;
+
+/// Other names of event types, to the names under which the log keeps them: what the events service is told of the packs.
+pub fn event_aliases() -> HashMap<String, String> {
+    load::core().event_aliases.clone()
+}
 
 /// The service. Clones are the same one.
 #[derive(Clone)]

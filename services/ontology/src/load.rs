@@ -119,6 +119,7 @@ struct Loaded {
     names: HashMap<(&'static str, String), String>,
     statuses: Vec<String>,
     things: BTreeMap<String, Written>,
+    event_aliases: HashMap<String, String>,
 }
 
 const THINGS: &str = "thing_types";
@@ -136,6 +137,11 @@ impl Loaded {
         }
         for refined in pack.refines.thing_types {
             self.refine(refined);
+        }
+        for of in pack.event_types {
+            let own = of.same_as.as_ref().unwrap_or(&of.name).clone();
+            let others = of.aliases.into_iter().chain(of.same_as.is_some().then_some(of.name));
+            self.event_aliases.extend(others.map(|name| (name, own.clone())));
         }
         self.things.extend(pack.thing_types.into_iter().map(|of| (of.name.clone(), of)));
         Ok(())
@@ -200,7 +206,7 @@ impl Loaded {
             let Some(of) = by_name.get(&other).cloned() else { continue };
             by_name.extend(aliases.into_iter().chain([name]).map(|name| (name, of.clone())));
         }
-        Types::new(by_name)
+        Types::new(by_name, self.event_aliases)
     }
 }
 

@@ -57,18 +57,23 @@ impl ThingType {
     }
 }
 
-/// Thing types by each of their names.
+/// What the packs that are on say, by name.
 #[derive(Debug, Default)]
-pub(crate) struct Types(HashMap<String, Arc<ThingType>>);
+pub(crate) struct Types {
+    /// Thing types by each of their names.
+    things: HashMap<String, Arc<ThingType>>,
+    /// Other names of event types, to their own.
+    pub(crate) event_aliases: HashMap<String, String>,
+}
 
 impl Types {
-    pub(crate) fn new(by_name: HashMap<String, Arc<ThingType>>) -> Self {
-        Self(by_name)
+    pub(crate) fn new(things: HashMap<String, Arc<ThingType>>, event_aliases: HashMap<String, String>) -> Self {
+        Self { things, event_aliases }
     }
 
     /// The type of that name or alias.
     pub(crate) fn get(&self, name: &str) -> Option<&ThingType> {
-        self.0.get(name).map(AsRef::as_ref)
+        self.things.get(name).map(AsRef::as_ref)
     }
 
     /// The type of that name or alias, or why there is none.

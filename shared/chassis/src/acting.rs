@@ -1,7 +1,7 @@
 //! Who may act where, and as what. Pure: the gateway asks it, and so does a service where a call arrives that another makes for a caller.
 
-use crate::principal::{Grant, Principal};
-use contract::{Method, Reason, Refusal, Role, Scopes, id::GroupId, internal::v1};
+use crate::principal::{self, Grant, Principal};
+use contract::{Access, Method, Reason, Refusal, Role, Scopes, id::GroupId, internal::v1};
 
 /// What counts of a group on the way from the one somebody wants to act in up to its organisation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,10 +77,14 @@ pub fn authorize(role: Role, scopes: Scopes, method: &Method) -> Result<Scopes, 
 }
 
 impl Principal {
-    /// The check of the gateway once more, for a call that another service makes for a caller. The platform itself may do all.
+    /// The check of the gateway once more, for a call that another service makes for a caller. The platform itself may do all, and
+    /// only it may call what is INTERNAL.
     pub fn authorize(&self, method: &Method) -> Result<(), Refusal> {
         if self.is_system() {
             return Ok(());
+        }
+        if method.access == Access::Internal {
+            return Err(principal::refused());
         }
         require_role(self.role, method.min_role, &method.path)?; // first, for its scopes are cut to the role
         require(self.scopes, method.scopes, &method.path)

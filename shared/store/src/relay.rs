@@ -51,7 +51,7 @@ impl<A: Append> Relay<A> {
         Self { db, log, lease: Lease::new("relay", LIFE), gather }
     }
 
-    /// Until it is cancelled; then ships what is left, within 3 s.
+    /// Until it is cancelled; then ships what is left, within 3 s, and leaves the lease.
     pub async fn run(mut self, stop: CancellationToken) {
         while !stop.is_cancelled() {
             let pause = match self.ship().await {
@@ -65,6 +65,11 @@ impl<A: Append> Relay<A> {
             stop.run_until_cancelled(pause).await;
         }
         timeout(LAST, self.empty()).await.ok();
+        if self.lease.held(&self.db)
+            && let Err(error) = self.lease.leave(&self.db).await
+        {
+            tracing::warn!(%error, "relay, leaving its lease");
+        }
     }
 
     /// Until there may be rows.
@@ -86,7 +91,8 @@ impl<A: Append> Relay<A> {
                 Err(error) => tracing::warn!(%error, "relay, last rows"),
             }
             match self.ship().await {
-                Ok(_) => {}
+                Ok(_) if self.lease.held(&self.db) => {}
+                Ok(_) => sleep(POLL).await, // another replica ships them
                 Err(error) => {
                     tracing::warn!(%error, "relay, last rows");
                     sleep(POLL).await;

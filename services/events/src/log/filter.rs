@@ -12,8 +12,8 @@ impl Log {
     ///
     /// # Errors
     /// `INVALID_FILTER`, as a list of events would.
-    pub(crate) fn filter(text: &str) -> Result<Filter, Refusal> {
-        EVENTS.filter(text).map(Filter)
+    pub(crate) fn filter(&self, text: &str) -> Result<Filter, Refusal> {
+        Ok(Filter(EVENTS.filter(text)?.spelled("type", |kind| self.canonical(kind))))
     }
 }
 

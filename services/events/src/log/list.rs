@@ -35,6 +35,7 @@ impl Log {
     pub(crate) async fn list(&self, group: GroupId, asked: &ListEventsRequest) -> std::result::Result<ListEventsResponse, Refusal> {
         // The first of them is walked, so the one that holds the fewest events stands first.
         let query = EVENTS.query(asked)?.equals("target_id", &asked.target_id)?.equals("actor_id", &asked.actor_id)?.equals("type", &asked.r#type)?;
+        let query = query.spelled("type", |kind| self.canonical(kind));
         let page = query.page::<Logged>(self.db.group(group)).await?;
         Ok(ListEventsResponse { events: page.rows.iter().map(Event::from).collect(), next_page_token: page.next, total_size: None })
     }

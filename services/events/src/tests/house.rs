@@ -40,7 +40,8 @@ impl House {
 
     pub(super) fn with_heartbeat(case: &Case, heartbeat: Duration) -> Self {
         let (drain, stop) = (CancellationToken::new(), CancellationToken::new());
-        let events = Events::new(case.db.clone(), drain.clone()).with_heartbeat(heartbeat);
+        let aliases = [("thing_created".to_owned(), "entity_created".to_owned())].into();
+        let events = Events::new(case.db.clone(), aliases, drain.clone()).with_heartbeat(heartbeat);
         // Not the case's clock: tests move that one further than a signature lives.
         let signer = Signer::new(&[9; 32], chassis::clock::Clock::system());
         let room = Room::new(events.routes(), SCHEMA, signer.clone());

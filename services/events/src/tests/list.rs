@@ -93,6 +93,7 @@ async fn a_list_and_a_watch_understand_a_filter_alike() {
     let cases: Vec<(String, Expected)> = vec![
         (String::new(), |_| true),
         (r#"type = "entity_created""#.into(), |n| n % 3 == 0),
+        ("type = thing_created".into(), |n| n % 3 == 0), // an alias
         ("type != entity_created".into(), |n| n % 3 != 0),
         (r#"type : "created""#.into(), |n| n % 3 != 1),
         (r#"type > "entity_created""#.into(), |n| n % 3 != 0),
@@ -139,6 +140,7 @@ async fn fields_mean_what_the_filter_means() {
         let (actor, target) = (Uuid::from_u128(102).to_string(), Uuid::from_u128(204).to_string());
         for (request, filter) in [
             (ListEventsRequest { r#type: TYPES[1].into(), ..filtered("") }, format!("type = {}", TYPES[1])),
+            (ListEventsRequest { r#type: "thing_created".into(), ..filtered("") }, format!("type = {}", TYPES[0])),
             (ListEventsRequest { actor_id: actor.clone(), ..filtered("") }, format!("actor_id = {actor}")),
             (ListEventsRequest { target_id: target.clone(), ..filtered("") }, format!("target_id = {target}")),
             (

@@ -100,6 +100,15 @@ fn what_is_wrong_is_named_with_pack_and_path() {
 }
 
 #[test]
+fn event_types_have_other_names_too() {
+    let aliases = &core().event_aliases;
+    for (other, own) in [("thing_created", "entity_created"), ("organization_updated", "group_updated"), ("api_key_created", "api_key_generated")] {
+        assert_eq!(aliases.get(other).map(String::as_str), Some(own), "{other}");
+    }
+    assert!(!aliases.contains_key("entity_created"));
+}
+
+#[test]
 fn a_text_that_is_no_pack_is_named_with_its_file() {
     for (text, part) in [
         ("thing_types: []".to_owned(), "ontology"),

@@ -70,15 +70,7 @@ impl<'a> Query<'a> {
     /// Other spellings of a field's values, as aliases: what was asked becomes what the table holds.
     #[must_use]
     pub fn spelled<'s>(mut self, field: &str, spell: impl Fn(&str) -> String + 's) -> Self {
-        let spell = |comparison: &mut Comparison| {
-            if let Literal::Text(text) = &mut comparison.literal
-                && comparison.path.len() == 1
-                && comparison.path[0] == field
-            {
-                *text = spell(text);
-            }
-        };
-        self.parts.iter_mut().for_each(|part| part.each(&spell));
+        self.parts.iter_mut().for_each(|part| part.spelled(field, &spell));
         self
     }
 

@@ -1,7 +1,7 @@
 //! Every event reaches the log, once by its id, in the order of its target's revisions.
 
 use super::fixture::{MIGRATIONS, group, make, principal, rows, send};
-use crate::{Append, Db, NewEvent, Relay, Result, Target, testing::both};
+use crate::{Append, At, Db, NewEvent, Relay, Result, Target, testing::both};
 use contract::{Reason, Refusal, id::GroupId, internal::v1::LogEvent};
 use prost_types::{Struct, Value, value::Kind};
 use std::{
@@ -118,7 +118,7 @@ async fn revisions(db: Db, group: GroupId, id: Uuid) {
 }
 
 #[tokio::test]
-async fn a_drain_ships_what_is_left() {
+async fn a_drain_ships_what_is_left_and_leaves_the_lease() {
     both(MIGRATIONS, async |case| {
         let (log, mut relays) = (Log::default(), JoinSet::new());
         for n in 0..3 {
@@ -128,6 +128,9 @@ async fn a_drain_ships_what_is_left() {
         relays.join_all().await;
         assert_eq!(log.events().len(), 3);
         assert_eq!(rows(&case.db, "select count(*) from outbox where number > 0").await, 0);
+        let system = case.db.system("the test looks at the lease");
+        let held = system.sql("select count(*) from worker where name = 'relay' and held_until > $1").bind(At(case.db.clock().micros()));
+        assert_eq!(held.one::<(i64,)>().await.unwrap(), (0,), "a restart need not wait");
         let event = &log.events()[0];
         assert_eq!((event.r#type.as_str(), event.call_id.as_str(), event.traceparent.len()), ("note_created", "call", 55));
         assert_eq!(

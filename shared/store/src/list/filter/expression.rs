@@ -69,6 +69,18 @@ pub enum Literal {
 }
 
 impl Expression {
+    /// Other spellings of a field's values, as aliases: what was asked becomes what the table holds.
+    pub(crate) fn spelled(&mut self, field: &str, spell: &impl Fn(&str) -> String) {
+        self.each(&|comparison| {
+            if let Literal::Text(text) = &mut comparison.literal
+                && comparison.path.len() == 1
+                && comparison.path[0] == field
+            {
+                *text = spell(text);
+            }
+        });
+    }
+
     /// Does something to each comparison.
     pub(crate) fn each(&mut self, change: &impl Fn(&mut Comparison)) {
         match self {

@@ -28,6 +28,15 @@ impl Listing {
 }
 
 impl Filter {
+    /// Other spellings of a field's values, as aliases: what was asked becomes what the rows hold.
+    #[must_use]
+    pub fn spelled(mut self, field: &str, spell: impl Fn(&str) -> String) -> Self {
+        if let Some(expression) = &mut self.expression {
+            expression.spelled(field, &spell);
+        }
+        self
+    }
+
     /// Whether it holds for the row whose columns, as the table calls them, `field` gives; `None` is NULL.
     pub fn holds(&self, field: impl Fn(&'static str) -> Option<Value>) -> bool {
         self.expression.as_ref().is_none_or(|expression| holds(self.listing, expression, &field))
