@@ -6,11 +6,13 @@
 //! * [`Caller`] is a connection with a credential: `caller.things().get_thing(…)`;
 //! * [`Refuses`] turns an answer into the [`Refused`] that a test expects;
 //! * [`raw`] speaks HTTP where a gRPC client would be too polite;
+//! * [`collector::Collector`] takes the spans and metrics that a mesh exports;
 //! * [`eventually`] waits for a condition, never for a time.
 //!
 //! Nothing outlives the test binary, however it ends: see [`reaper`].
 
 mod caller;
+pub mod collector;
 mod create;
 mod key_file;
 mod mesh;
@@ -27,7 +29,7 @@ mod wait;
 pub use caller::{Caller, Sending};
 pub use key_file::read_key;
 pub use mesh::{Builder, Layout, Mesh, Role};
-pub use postgres::{Database, Engine};
+pub use postgres::{Database, Engine, PASSWORD};
 pub use process::{Exit, Process};
 pub use refused::{Refused, Refuses, reason};
 pub use run::run;

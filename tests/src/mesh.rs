@@ -181,6 +181,23 @@ impl Mesh {
         self.with_part(role, number, Part::start);
     }
 
+    /// Ends all processes, empties the database and the folders, and starts all of them in the same moment, each where it was.
+    pub fn start_at_once_from_nothing(&self) {
+        let mut parts = self.parts();
+        for part in parts.iter_mut() {
+            part.take().kill();
+            std::fs::remove_dir_all(part.data()).expect("it held the process's files");
+        }
+        self.database().expect("processes share a database").empty();
+        parts.iter_mut().for_each(Part::spawn);
+        parts.iter_mut().for_each(Part::ready);
+    }
+
+    /// All that its processes logged, and said.
+    pub fn said(&self) -> String {
+        self.parts().iter().map(|part| part.process().all()).collect()
+    }
+
     /// The process of that role runs: what `look` sees of it.
     pub fn look<T>(&self, role: Role, number: usize, look: impl FnOnce(&Process) -> T) -> T {
         self.with_part(role, number, |part| look(part.process()))

@@ -11,6 +11,9 @@ use std::{
     },
 };
 
+/// Of every role, where anybody is trusted: only to be looked for where no password may stand.
+pub const PASSWORD: &str = "c4nary-of-the-database";
+
 /// Where a mesh keeps its data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Engine {
@@ -47,6 +50,8 @@ fn own_server() -> Server {
 pub struct Database {
     /// For what owns the tables.
     pub owner_url: String,
+    /// For what serves: it owns nothing, and may not make a schema.
+    pub serving_url: String,
     name: String,
 }
 
@@ -56,10 +61,25 @@ impl Database {
         static NEXT: AtomicU32 = AtomicU32::new(1);
         let name = format!("mesh_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         sql(&SERVER.url, &format!("create role {name} login"));
+        sql(&SERVER.url, &format!("create role {name}_serving login"));
         sql(&SERVER.url, &format!("create database {name} owner {name}"));
         let (_, address) = SERVER.url.split_once('@').expect("postgres://user@address/name");
         let address = address.split('/').next().unwrap_or_default();
-        Database { owner_url: format!("postgres://{name}@{address}/{name}"), name }
+        // The passwords open nothing here, and must stand in no log.
+        let url = |role: &str| format!("postgres://{role}:{PASSWORD}@{address}/{name}");
+        Database { owner_url: url(&name), serving_url: url(&format!("{name}_serving")), name }
+    }
+
+    /// As it was made: nothing in it.
+    pub fn empty(&self) {
+        for schema in ["identity", "ontology", "events"] {
+            self.ask(&format!("drop schema if exists {schema} cascade"));
+        }
+    }
+
+    /// The role that serves.
+    pub fn serving_role(&self) -> String {
+        format!("{}_serving", self.name)
     }
 
     /// What a statement prints, row by row, fields with `|` between.

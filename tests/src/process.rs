@@ -201,6 +201,12 @@ impl Process {
         self.log_after(0)
     }
 
+    /// All it logged, and all it wrote to standard output.
+    pub fn all(&self) -> String {
+        let words = self.said.words();
+        format!("{}{}", words.stderr, words.stdout)
+    }
+
     /// Its number.
     pub fn id(&self) -> u32 {
         self.child.id()

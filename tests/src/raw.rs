@@ -2,11 +2,19 @@
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use http::{HeaderMap, Method, Request, StatusCode, Uri};
-use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
+use http_body_util::{BodyExt, Full, StreamBody, combinators::BoxBody};
+use hyper::body::{Frame, Incoming};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use tokio::net::{TcpSocket, TcpStream};
+use std::{
+    convert::Infallible,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+};
+use tokio::{
+    net::{TcpSocket, TcpStream},
+    sync::mpsc,
+    task::JoinHandle,
+};
+use tokio_stream::{StreamExt, wrappers::ReceiverStream};
 
 /// A whole answer.
 #[derive(Clone, Debug)]
@@ -72,11 +80,10 @@ impl Raw {
 
     /// Sends it over HTTP/2.
     pub async fn http2(self, to: SocketAddr) -> Answer {
-        let stream = connect(to, Ipv4Addr::LOCALHOST.into()).await;
-        let (mut sender, connection) =
-            hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.expect("an HTTP/2 server");
+        let (mut sender, connection) = handshake(to).await;
         let running = tokio::spawn(connection);
-        let answer = Answer::read(sender.send_request(self.absolute(to)).await.expect("an answer")).await;
+        let request = self.absolute(to).map(BodyExt::boxed);
+        let answer = Answer::read(sender.send_request(request).await.expect("an answer")).await;
         running.abort();
         answer
     }
@@ -96,6 +103,43 @@ impl Raw {
         *self.0.uri_mut() = format!("http://{to}{path}").parse().expect("an address and a path");
         self.0
     }
+}
+
+/// A call that the server works on, of whose body it has only the first half.
+#[derive(Debug)]
+pub struct Half {
+    rest: mpsc::Sender<Bytes>,
+    answer: JoinHandle<Answer>,
+}
+
+impl Half {
+    /// Sends the headers and the first half of a call over HTTP/2. When it returns, the server has begun with it: a later call on the same
+    /// connection was answered.
+    pub async fn begin(call: Raw, to: SocketAddr, first: Bytes) -> Half {
+        let (rest, body) = mpsc::channel(1);
+        let body = StreamBody::new(tokio_stream::once(first).chain(ReceiverStream::new(body)).map(|bytes| Ok::<_, Infallible>(Frame::data(bytes))));
+        let (mut sender, connection) = handshake(to).await;
+        tokio::spawn(connection);
+        let answer = sender.send_request(call.absolute(to).map(|_| body.boxed()));
+        let answer = tokio::spawn(async move { Answer::read(answer.await.expect("an answer")).await });
+        let later = Raw::call("/grpc.health.v1.Health/Check", frame(&[])).absolute(to).map(BodyExt::boxed);
+        sender.send_request(later).await.expect("an answer");
+        Half { rest, answer }
+    }
+
+    /// Sends the rest, and waits for the answer.
+    pub async fn end(self, rest: Bytes) -> Answer {
+        self.rest.send(rest).await.expect("the call goes on");
+        drop(self.rest);
+        self.answer.await.expect("an answer")
+    }
+}
+
+type Sender = hyper::client::conn::http2::SendRequest<BoxBody<Bytes, Infallible>>;
+
+async fn handshake(to: SocketAddr) -> (Sender, impl Future<Output = hyper::Result<()>>) {
+    let stream = connect(to, Ipv4Addr::LOCALHOST.into()).await;
+    hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.expect("an HTTP/2 server")
 }
 
 async fn connect(to: SocketAddr, from: IpAddr) -> TcpStream {

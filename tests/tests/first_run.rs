@@ -62,28 +62,6 @@ fn people_are_shown_commands_to_paste() {
 }
 
 #[test]
-fn a_terminated_process_drains_and_exits_0_with_a_watch_open() {
-    run(Layout::OneProcess, Engine::Sqlite, |_| async {
-        let mesh = Mesh::start(Layout::OneProcess, Engine::Sqlite).await;
-        let owner = mesh.owner();
-        let mut stream = owner.watch(contract::events::v1::watch_events_request::From::Now(true)).await;
-        stream.message().await.unwrap().expect("a cursor");
-        let process = mesh.take(Role::Gateway, 0);
-        let ending = tokio::task::spawn_blocking(move || process.terminate());
-        let end = loop {
-            match stream.message().await {
-                Ok(Some(_)) => {}
-                Ok(None) => panic!("a stream that just ends says nothing"),
-                Err(status) => break status,
-            }
-        };
-        assert_eq!(tests::reason(&end), contract::Reason::ShuttingDown, "{end:?}");
-        let exit = ending.await.unwrap();
-        assert_clean(&exit);
-    });
-}
-
-#[test]
 fn the_first_organisation_is_the_owners_own() {
     run(Layout::OneProcess, Engine::Sqlite, |mesh| async move {
         let owner = mesh.owner().who_am_i().await;

@@ -16,6 +16,7 @@ fn request(name: &str, request_id: &str) -> CreateThingRequest {
 on_every_mesh![
     the_same_request_again_gives_the_same_answer_and_creates_nothing,
     of_50_at_once_one_creates_and_all_answer_the_same,
+    of_50_bodies_at_once_one_is_taken,
     a_request_id_is_the_callers_own,
     a_refused_call_is_not_remembered,
     a_remembered_key_still_shows_its_secret,
@@ -53,6 +54,22 @@ async fn of_50_at_once_one_creates_and_all_answer_the_same(mesh: Mesh) {
     });
     let answers: Vec<Thing> = futures::future::join_all(calls).await;
     assert!(answers.windows(2).all(|pair| pair[0] == pair[1]), "one answer for all");
+    assert_eq!(crate::support::list_all(&tenant, ListThingsRequest::default()).await.len(), 1);
+}
+
+async fn of_50_bodies_at_once_one_is_taken(mesh: Mesh) {
+    let tenant = mesh.tenant().await;
+    let id = never();
+    let calls = (0..50).map(|number| {
+        let (tenant, request) = (tenant.clone(), request(&format!("body {number}"), &id));
+        async move { tenant.things().create_thing(request).await }
+    });
+    let (taken, other): (Vec<_>, Vec<_>) = futures::future::join_all(calls).await.into_iter().partition(Result::is_ok);
+    assert_eq!((taken.len(), other.len()), (1, 49));
+    for refused in other {
+        let refused = refused.refused();
+        assert!([Reason::RequestIdReused, Reason::RequestInProgress].contains(&refused.reason), "{refused:?}");
+    }
     assert_eq!(crate::support::list_all(&tenant, ListThingsRequest::default()).await.len(), 1);
 }
 

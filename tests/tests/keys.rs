@@ -69,6 +69,12 @@ async fn a_key_makes_no_key_that_can_do_more(mesh: Mesh) {
         let refused = asked(&maker, "group_owner", scopes).await;
         assert_eq!((refused.reason, refused.code), (Reason::ScopeNotHeld, Code::PermissionDenied), "{scopes:?}");
     }
+    for name in ["", &"é".repeat(501), "a\0b"] {
+        let key = Key { name: name.to_owned(), scopes: vec!["things:read".to_owned()], ..Key::default() };
+        let refused = tenant.keys().create_key(CreateKeyRequest { key: Some(key), ..Default::default() }).await.refused();
+        assert_eq!((refused.reason, refused.fields), (Reason::InvalidField, vec!["key.name".to_owned()]), "{name:?}");
+    }
+    tenant.create_key(&"é".repeat(500), "", &["things:read"]).await;
     let higher = asked(&tenant, "platform_owner", &["*"]).await;
     assert_eq!(higher.reason, Reason::RoleNotHeld);
     for scopes in [&[][..], &["things:fly"], &["*:read"], &[""]] {

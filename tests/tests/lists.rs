@@ -1,10 +1,14 @@
 //! Lists: pages, order, filters.
 
 use crate::support::{list_all, names};
-use contract::{Reason, ontology::v1::ListThingsRequest};
+use contract::{Access, Reason, ontology::v1::ListThingsRequest};
+use prost::Message;
 use serde_json::json;
 use std::collections::HashSet;
-use tests::{Caller, Mesh, Refused, Refuses, on_every_mesh};
+use tests::{
+    Caller, Mesh, Refused, Refuses, on_every_mesh,
+    raw::{Raw, frame},
+};
 use tonic::Code;
 
 async fn refused(caller: &Caller, request: ListThingsRequest) -> Refused {
@@ -20,7 +24,9 @@ on_every_mesh![
     names_are_ordered_by_bytes,
     a_row_that_nobody_touches_is_seen_once_while_others_come_and_go,
     a_page_token_is_good_for_its_tenant_and_its_query_only,
+    every_list_bounds_its_page_size,
     each_operator_of_a_filter,
+    each_operator_of_a_filter_on_texts_and_times,
     a_wrong_filter_is_refused_with_its_position,
 ];
 
@@ -122,6 +128,48 @@ async fn a_page_token_is_good_for_its_tenant_and_its_query_only(mesh: Mesh) {
     }
 }
 
+async fn every_list_bounds_its_page_size(mesh: Mesh) {
+    let tenant = mesh.tenant().await;
+    let lists = contract::methods().iter().filter(|method| method.access != Access::Internal && method.name.starts_with("List"));
+    let mut asked = 0;
+    for method in lists {
+        for (page_size, code) in
+            [(-1, Code::InvalidArgument), (i32::MIN, Code::InvalidArgument), (0, Code::Ok), (1001, Code::Ok), (i32::MAX, Code::Ok)]
+        {
+            // Each list has page_size as its first field: the contract test sees to it.
+            let body = ListThingsRequest { page_size, ..Default::default() }.encode_to_vec();
+            let answer = Raw::call(&method.path, frame(&body)).key(tenant.key()).http2(mesh.gateway()).await;
+            assert_eq!(answer.code(), code, "{} of {page_size}: {answer:?}", method.path);
+            asked += 1;
+        }
+    }
+    assert_eq!(asked, 4 * 5);
+}
+
+async fn each_operator_of_a_filter_on_texts_and_times(mesh: Mesh) {
+    let tenant = mesh.tenant().await;
+    tenant.create_with("a", json!({"tags": ["x", "y"], "text": "lemon tea", "none": null})).await;
+    tenant.create_with("b", json!({"tags": ["z"], "text": "coffee"})).await;
+    for (filter, left) in [
+        ("name > \"a\"", &["b"][..]),
+        ("name >= \"a\"", &["a", "b"]),
+        ("name < \"b\"", &["a"]),
+        ("name <= \"b\"", &["a", "b"]),
+        ("properties.tags:\"x\"", &["a"]),
+        ("properties.text:\"tea\"", &["a"]),
+        ("properties.tags:*", &["a", "b"]),
+        ("properties.none:*", &[]), // null is nothing
+        ("-properties.text:\"tea\"", &["b"]),
+        ("name = a properties.tags:y", &["a"]),
+        ("name = a OR name = b AND properties.tags:z", &["b"]), // OR binds tighter, says AIP-160
+        ("NOT (properties.n = 5)", &["a", "b"]),
+        ("create_time >= 2026-01-01T00:00:00Z AND update_time <= \"2100-01-01T00:00:00+02:00\"", &["a", "b"]),
+        ("create_time != \"2026-01-01T00:00:00Z\"", &["a", "b"]),
+    ] {
+        assert_eq!(names(&tenant, filter).await, left, "{filter}");
+    }
+}
+
 async fn each_operator_of_a_filter(mesh: Mesh) {
     let tenant = mesh.tenant().await;
     tenant.create_with("one", json!({"n": 1, "tag": "x", "deep": {"n": 10}, "on": true})).await;
@@ -180,6 +228,10 @@ async fn a_wrong_filter_is_refused_with_its_position(mesh: Mesh) {
         assert_eq!((refused.reason, refused.code), (Reason::InvalidFilter, Code::InvalidArgument), "{filter}: {}", refused.message);
         let position: usize = refused.metadata["position"].parse().expect("a number");
         assert!(position <= filter.len() + 1, "{filter}: {position}");
+    }
+    for (filter, at) in [("colour = \"red\"", 0), ("name = \"a\" AND colour = 1", 15), ("name = \"é\" AND type ! 1", 21)] {
+        let refused = refused(&tenant, filtered(filter)).await;
+        assert_eq!(refused.metadata["position"], at.to_string(), "{filter}: {}", refused.message);
     }
     let long = refused(&tenant, filtered(&format!("name = \"{}\"", "x".repeat(5_000)))).await;
     assert_eq!(long.reason, Reason::InvalidField);

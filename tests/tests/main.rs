@@ -1,10 +1,12 @@
 //! The end-to-end suites. One binary, so that it links once.
 #![allow(clippy::unwrap_used)]
 
+mod admin;
 mod clients;
 mod contract;
 mod credentials;
 mod discovery;
+mod drain;
 mod first_run;
 mod groups;
 mod hostile;
@@ -14,8 +16,11 @@ mod keys;
 mod kill;
 mod limits;
 mod lists;
+mod privileges;
 mod replicas;
+mod resume;
 mod support;
+mod telemetry;
 mod things;
 mod watch;
 mod web;

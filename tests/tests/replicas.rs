@@ -76,6 +76,25 @@ fn one_first_key_is_made_however_many_start_at_once() {
     });
 }
 
+/// Eight processes, in no order: services migrate beside one another, gateways wait for identity.
+#[test]
+fn all_start_at_once_on_an_empty_database() {
+    run(Layout::Replicas, Engine::Postgres, |_| async {
+        let mesh = Mesh::start(Layout::Replicas, Engine::Postgres).await;
+        let _shown = mesh.show_logs_of_a_failure();
+        let before = mesh.owner();
+        mesh.start_at_once_from_nothing();
+        let made = [0, 1].map(|number| mesh.data(Role::Identity, number).join("owner.key").exists());
+        assert_eq!(made.iter().filter(|made| **made).count(), 1, "{made:?}");
+        assert_ne!(mesh.owner().key(), before.key());
+        let tenant = mesh.tenant().await;
+        let [one, two] = everywhere(&mesh, &tenant);
+        let thing = one.create("A").await;
+        assert_eq!(two.get(&thing.id).await, thing);
+        assert_gap_free(&take(&mut two.watch(From::Beginning(true)).await, 3).await.0);
+    });
+}
+
 #[test]
 fn when_a_replica_dies_the_other_goes_on_and_no_event_is_lost() {
     run(Layout::Replicas, Engine::Postgres, |_| async {

@@ -7,13 +7,13 @@ use contract::{
     ontology::v1::Thing,
 };
 use std::{collections::HashSet, time::Duration};
-use tests::{Caller, Mesh, Refuses, Tenant, on_every_mesh};
+use tests::{Mesh, Refuses, Tenant, on_every_mesh};
 use tokio_stream::StreamExt;
-use tonic::{Code, Streaming};
+use tonic::Streaming;
 
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
-async fn next(stream: &mut Streaming<WatchEventsResponse>) -> WatchEventsResponse {
+pub(crate) async fn next(stream: &mut Streaming<WatchEventsResponse>) -> WatchEventsResponse {
     let answer = tokio::time::timeout(PATIENCE, stream.next()).await.expect("an answer within 30 s");
     answer.expect("the stream goes on").expect("an answer")
 }
@@ -48,16 +48,8 @@ pub(crate) async fn settled(mesh: &Mesh) -> Tenant {
     tenant
 }
 
-fn targets(events: &[Event]) -> Vec<String> {
+pub(crate) fn targets(events: &[Event]) -> Vec<String> {
     events.iter().map(|event| event.target.clone().unwrap_or_default().id).collect()
-}
-
-async fn refused(caller: &Caller, cursor: &str) -> tests::Refused {
-    let request = WatchEventsRequest { from: Some(From::Cursor(cursor.to_owned())), ..Default::default() };
-    match caller.events().watch_events(request).await {
-        Err(status) => status.into(),
-        Ok(stream) => stream.into_inner().message().await.expect_err("a refusal").into(),
-    }
 }
 
 on_every_mesh![
@@ -65,7 +57,6 @@ on_every_mesh![
     a_watch_from_now_has_what_comes_and_a_cursor_resumes_exactly_there,
     a_filtered_watch_leaves_the_rest_out,
     a_watcher_sees_its_own_group_only,
-    a_cursor_that_is_not_this_groups_is_refused,
     events_are_listed_newest_first_and_filtered,
     an_update_says_what_was_and_what_is,
     the_clients_trace_and_call_id_stand_in_the_event,
@@ -130,27 +121,6 @@ async fn a_watcher_sees_its_own_group_only(mesh: Mesh) {
     other.create("theirs").await;
     let own = tenant.create("own").await;
     assert_eq!(targets(&take(&mut stream, 1).await.0), [own.id]);
-}
-
-async fn a_cursor_that_is_not_this_groups_is_refused(mesh: Mesh) {
-    let (tenant, other) = (mesh.tenant().await, mesh.tenant().await);
-    let cursor = next(&mut tenant.watch(From::Now(true)).await).await.cursor;
-    for wrong in [
-        next(&mut other.watch(From::Now(true)).await).await.cursor,
-        cursor[..cursor.len() - 1].to_owned(),
-        format!("{cursor}A"),
-        "forged".to_owned(),
-        "1; drop table events".to_owned(),
-    ] {
-        let refused = refused(&tenant, &wrong).await;
-        assert_eq!((refused.reason, refused.code), (Reason::InvalidCursor, Code::InvalidArgument), "{wrong}");
-    }
-    let none = tenant.events().watch_events(WatchEventsRequest::default()).await;
-    let reason = match none {
-        Err(status) => tests::reason(&status),
-        Ok(stream) => tests::reason(&stream.into_inner().message().await.expect_err("a refusal")),
-    };
-    assert_eq!(reason, Reason::InvalidField, "nothing is chosen");
 }
 
 async fn events_are_listed_newest_first_and_filtered(mesh: Mesh) {

@@ -53,7 +53,7 @@ impl Refusal {
     /// Something broke on our side. `cause` is logged, never shown.
     pub fn internal(cause: impl fmt::Display) -> Self {
         tracing::error!(%cause, "internal error");
-        Self::new(Reason::Internal, "something broke on our side; try again, and if it stays, report the request id")
+        Self::new(Reason::Internal, "something broke on our side; try again, and if it stays, report the trace id")
     }
 
     /// Names the field that is wrong: a violation in `BadRequest`.

@@ -34,6 +34,12 @@ impl Builder {
         self
     }
 
+    /// On Postgres: serves as a role that owns no table, and migrates as the one that owns them.
+    pub fn with_an_owner_apart(self) -> Builder {
+        let database = self.database.clone().expect("only Postgres has roles");
+        self.set("ONE_DATABASE_URL", &database.serving_url).set("ONE_MIGRATE_DATABASE_URL", &database.owner_url)
+    }
+
     /// A setting of all its processes, as in the environment.
     pub fn set(mut self, name: &str, value: &str) -> Builder {
         self.settings.push((name.to_owned(), value.to_owned()));
