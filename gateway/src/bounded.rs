@@ -1,5 +1,6 @@
 //! A map that never holds more than so much.
 
+use crate::spread::Seed;
 use std::{collections::HashMap, mem};
 
 /// What was used last stays: a full young generation becomes the old one, and what of it is not used until the next is full, is gone.
@@ -7,14 +8,14 @@ use std::{collections::HashMap, mem};
 /// Nothing is ever searched for what may go, so a flood of new keys costs no more than any other calls.
 #[derive(Debug)]
 pub(crate) struct Bounded<V> {
-    young: HashMap<u128, V>,
-    old: HashMap<u128, V>,
+    young: HashMap<u128, V, Seed>,
+    old: HashMap<u128, V, Seed>,
     generation: usize,
 }
 
 impl<V> Bounded<V> {
     pub(crate) fn new(most: usize) -> Self {
-        Self { young: HashMap::new(), old: HashMap::new(), generation: most / 2 }
+        Self { young: HashMap::default(), old: HashMap::default(), generation: most / 2 }
     }
 
     /// The value of the key, made when there is none.

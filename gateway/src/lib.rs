@@ -24,6 +24,7 @@ mod page;
 mod quota;
 pub mod record;
 mod signed;
+mod spread;
 pub mod stack;
 mod tail;
 

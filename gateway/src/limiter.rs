@@ -26,7 +26,7 @@ pub trait Charges: Send + Sync + 'static {
 }
 
 /// Which window, by its name on the wire. They are fixed: the UTC minute and the UTC day.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Name {
     /// The credential's minute.
     Minute,

@@ -1,6 +1,9 @@
 //! The RateLimit headers, and the refusal of who has used up a window.
 
-use crate::limiter::{MOST, Name, Taken, Window, Windows};
+use crate::{
+    limiter::{MOST, Name, Taken, Window, Windows},
+    spread::Seed,
+};
 use contract::{Reason, Refusal};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use std::{
@@ -17,13 +20,13 @@ const POLICIES: usize = 1_024;
 
 /// Values of the policy header: which windows with which limits, in the order of the windows.
 #[derive(Debug, Default)]
-pub(crate) struct Policies(RwLock<HashMap<Policy, HeaderValue>>);
+pub(crate) struct Policies(RwLock<HashMap<Policy, HeaderValue, Seed>>);
 
-type Policy = [Option<(&'static str, u64)>; MOST];
+type Policy = [Option<(Name, u64)>; MOST];
 
 impl Policies {
     fn value(&self, windows: &Windows) -> HeaderValue {
-        let key = std::array::from_fn(|at| windows.get(at).map(|window| (window.name.word(), window.limit)));
+        let key = std::array::from_fn(|at| windows.get(at).map(|window| (window.name, window.limit)));
         if let Some(value) = self.0.read().unwrap_or_else(PoisonError::into_inner).get(&key) {
             return value.clone();
         }
@@ -63,7 +66,9 @@ fn state(name: Name, left: u64, resets: Duration) -> HeaderValue {
     text.extend_from_slice(number.format(left).as_bytes());
     text.extend_from_slice(b";t=");
     text.extend_from_slice(number.format(seconds(resets)).as_bytes());
-    HeaderValue::from_maybe_shared(bytes::Bytes::from(text)).expect("a name and digits")
+    let mut value = HeaderValue::from_maybe_shared(bytes::Bytes::from(text)).expect("a name and digits");
+    value.set_sensitive(true); // another for every answer: HPACK should not spend its table on it
+    value
 }
 
 fn resets(window: &Window, wall: Duration) -> Duration {

@@ -49,7 +49,9 @@ fn timeout(left: Duration) -> HeaderValue {
     };
     let mut text = itoa::Buffer::new().format(number).as_bytes().to_vec();
     text.push(unit);
-    HeaderValue::from_maybe_shared(bytes::Bytes::from(text)).expect("digits and a unit")
+    let mut value = HeaderValue::from_maybe_shared(bytes::Bytes::from(text)).expect("digits and a unit");
+    value.set_sensitive(true); // another for every call: HPACK should not spend its table on it
+    value
 }
 
 /// The answer, if it begins in time. An answer that is there at once takes no timer.

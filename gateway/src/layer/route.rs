@@ -2,6 +2,7 @@
 
 use crate::{
     call::{Call, Route, Target},
+    spread::Seed,
     stack::{Answer, Layer, Next},
 };
 use contract::{Access, Method, Reason, Refusal, Role, Scopes, methods};
@@ -11,7 +12,7 @@ use std::{collections::HashMap, sync::LazyLock, time::Duration};
 pub const OWN: [&str; 3] = ["grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection"];
 
 /// The layer: all rpcs that strangers may name.
-pub struct Router(HashMap<&'static str, Route>);
+pub struct Router(HashMap<&'static str, Route, Seed>);
 
 impl Router {
     /// The public rpcs of the contract, each with the number of its service in `services`; and the gateway's own.

@@ -33,7 +33,9 @@ impl Tracing {
 
     fn id(&self, headers: &HeaderMap) -> HeaderValue {
         let sent = headers.get(REQUEST_ID).filter(|id| (1..=LONGEST_ID).contains(&id.len()) && id.as_bytes().iter().all(u8::is_ascii_graphic));
-        sent.cloned().unwrap_or_else(|| self.ids.request())
+        let mut id = sent.cloned().unwrap_or_else(|| self.ids.request());
+        id.set_sensitive(true); // see `TraceParent::value`
+        id
     }
 
     fn address(&self, call: &Call) -> Address {
@@ -45,12 +47,11 @@ impl Tracing {
 /// What goes on to the service is one trace, ours: what the client sent, or a new root.
 fn begin(call: &mut Call) -> (Trace, HeaderValue) {
     let trace = Trace::server(call.path().trim_start_matches('/'), call.headers());
-    let headers = call.request.headers_mut();
-    if chassis::telemetry::TraceParent::of(headers).is_none() {
+    let (headers, parent) = (call.request.headers_mut(), trace.parent().value());
+    if headers.contains_key(TRACE_STATE) && chassis::telemetry::TraceParent::of(headers).is_none() {
         headers.remove(TRACE_STATE); // it belongs to a trace that is not valid
     }
-    trace.parent().inject(headers);
-    let parent = headers.get(TRACE_PARENT).cloned().unwrap_or_else(|| HeaderValue::from_static(""));
+    headers.insert(TRACE_PARENT, parent.clone());
     (trace, parent)
 }
 

@@ -1,11 +1,13 @@
 //! Who calls a service, in which group and as what; how that travels is in [`signer`].
 
+mod opener;
 pub mod signer;
 #[doc(hidden)]
 pub mod testing;
 mod wire;
 
 pub use contract::{identity::v1::ActorKind, internal::v1::CredentialKind};
+pub(crate) use opener::Opener;
 pub use signer::{HEADER, Signer};
 
 use contract::{

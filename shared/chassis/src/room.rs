@@ -1,6 +1,6 @@
 //! The layers around a service's routes, the same in one process and in many: tonic's own server is bypassed by a call in process.
 //!
-//! In the order a call meets them: its trace ([`Call`]), who calls ([`Signer`]), whether they may
+//! In the order a call meets them: its trace ([`Call`]), who calls ([`Opener`]), whether they may
 //! ([`Principal::authorize`](crate::principal::Principal::authorize)), until when ([`Deadline`]), what of a panic ([`panics`]), and whether the
 //! answer says why ([`mend`]).
 
@@ -14,7 +14,7 @@ mod panics;
 mod tests;
 
 use crate::{
-    principal::{self, Signer},
+    principal::{self, Opener, Signer},
     serve::Deadline,
     telemetry::{Calls, Trace},
 };
@@ -27,6 +27,7 @@ use http::{Request, Response};
 use http_body::Body as _;
 use std::{
     convert::Infallible,
+    pin::pin,
     sync::Arc,
     task::{Context, Poll},
 };
@@ -37,8 +38,7 @@ use tower::Service;
 #[derive(Clone)]
 pub struct Room {
     routes: Routes,
-    audience: &'static str,
-    signer: Signer,
+    opener: Arc<Opener>,
     open: &'static [&'static str],
     calls: Option<Calls>,
 }
@@ -52,7 +52,7 @@ impl Room {
     #[must_use]
     pub fn new(routes: Routes, audience: &'static str, signer: Signer) -> Self {
         // Prepared, or each clone would build its router anew.
-        Self { routes: routes.prepare(), audience, signer, open: &[], calls: None }
+        Self { routes: routes.prepare(), opener: Arc::new(Opener::new(signer, audience)), open: &[], calls: None }
     }
 
     /// These services answer anybody: health and reflection, on ports where they may.
@@ -73,7 +73,8 @@ impl Room {
         let (open, method) = (self.is_open(path), methods().get(path));
         let mut call = Call::begin(method, request.headers(), self.calls.as_ref());
         let admitted = if open { Ok(()) } else { self.admit(&mut request, method, call.trace.as_ref()) };
-        let work = self.work(request, method, admitted);
+        // Pinned here, as all futures of the way: who takes one by value holds it twice, and the future of each call grows with it.
+        let work = pin!(self.work(request, method, admitted));
         let done = match call.trace.clone() {
             Some(trace) => trace.run(work).await,
             None => work.await,
@@ -93,7 +94,8 @@ impl Room {
         admitted?;
         let deadline = Deadline::new(request.headers(), method.and_then(|method| method.deadline), None)?;
         let mut routes = self.routes.clone();
-        let answer = panics::caught(async move { routes.call(request).await });
+        let answer = pin!(async move { routes.call(request).await });
+        let answer = pin!(panics::caught(answer));
         let Ok(mut answer) = deadline.bound(answer).await??;
         mend::head(&mut answer);
         let streams = method.is_none_or(|method| method.server_streaming);
@@ -103,11 +105,11 @@ impl Room {
     /// Who calls, and whether they may; handlers find it in the extensions.
     fn admit<B>(&self, request: &mut Request<B>, method: Option<&Method>, trace: Option<&Trace>) -> Result<(), Refusal> {
         let path = request.uri().path();
-        let mut principal = self.signer.verify(request.headers(), self.audience, path).ok_or_else(principal::refused)?;
+        let mut principal = self.opener.verify(request.headers(), path).ok_or_else(principal::refused)?;
         principal.authorize(method.ok_or_else(|| unknown(path))?)?;
         if let Some(trace) = trace {
             if !principal.group.is_nil() {
-                trace.in_group(*principal.group);
+                trace.in_group(principal.group);
             }
             principal.traceparent = trace.parent().to_string(); // what follows from this call hangs below its own span
         }

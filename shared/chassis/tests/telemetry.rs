@@ -9,6 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use chassis::serve::{Guarded, Limits, grpc, serve};
 use chassis::telemetry::{Format, Settings, Telemetry, Trace};
+use contract::id::GroupId;
 use http::{HeaderMap, HeaderValue, Request, Response};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
@@ -20,6 +21,7 @@ use tonic::body::Body;
 use tower::service_fn;
 
 const TRACE: u128 = 0x4bf9_2f35_77b3_4da6_a3ce_929d_0e0e_4736;
+const GROUP: &str = "0199a0d2-7a5c-7000-8000-000000000001";
 const SENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
 type Export = (String, Vec<u8>);
@@ -62,7 +64,7 @@ async fn a_process_that_answers_a_call() {
     let telemetry = Telemetry::start(&settings).unwrap();
     let headers = HeaderMap::from_iter([(http::HeaderName::from_static("traceparent"), HeaderValue::from_static(SENT))]);
     let trace = Trace::server("one.test.v1.Test/Answer", &headers);
-    trace.in_group("the-group");
+    trace.in_group(GroupId::parse(GROUP).unwrap());
     let parent = trace.parent();
     let asked = trace.clone().run(async {
         let made = Trace::client("one.test.v1.Test/Ask");
@@ -85,14 +87,14 @@ async fn an_endpoint_gets_the_callers_trace_and_the_metrics() {
     let (log, said) = (String::from_utf8_lossy(&output.stderr), String::from_utf8_lossy(&output.stdout));
     assert!(output.status.success(), "{said}{log}");
     let line: serde_json::Value = serde_json::from_str(log.lines().find(|line| line.contains("working")).unwrap()).unwrap();
-    assert_eq!((&line["level"], &line["group.id"], &line["trace_id"]), (&"INFO".into(), &"the-group".into(), &format!("{TRACE:032x}").into()));
+    assert_eq!((&line["level"], &line["group.id"], &line["trace_id"]), (&"INFO".into(), &GROUP.into(), &format!("{TRACE:032x}").into()));
     assert!(!said.contains(&SENT[36..52]), "the spans have ids of their own: {said}");
     let (mut spans, mut metrics) = (Vec::new(), Vec::new());
     while let Ok((path, body)) = taken.try_recv() {
         let of = if path.contains("TraceService") { &mut spans } else { &mut metrics };
         of.extend(body);
     }
-    for part in [&TRACE.to_be_bytes()[..], b"one.test.v1.Test/Answer", b"one.test.v1.Test/Ask", b"the-group", b"renamed", b"INTERNAL"] {
+    for part in [&TRACE.to_be_bytes()[..], b"one.test.v1.Test/Answer", b"one.test.v1.Test/Ask", GROUP.as_bytes(), b"renamed", b"INTERNAL"] {
         assert!(contains(&spans, part), "{} is in no span", String::from_utf8_lossy(part));
     }
     assert!(contains(&spans, &0x00f0_67aa_0ba9_02b7_u64.to_be_bytes()), "the caller's span is the parent");

@@ -6,7 +6,7 @@ use base64::{Engine, engine::general_purpose::STANDARD_NO_PAD as BASE64};
 use bytes::Bytes;
 use contract::internal::v1;
 use hmac::{Hmac, KeyInit, Mac};
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue};
 use prost::Message;
 use sha2::Sha256;
 use std::{fmt, sync::Arc};
@@ -50,26 +50,24 @@ impl Signer {
     /// What was signed, if it was signed with this key for this audience and path, and not too long ago.
     #[must_use]
     pub fn open(&self, value: &HeaderValue, audience: &str, path: &str) -> Option<Principal> {
+        let (principal, issued) = self.proven(value, audience, path)?;
+        self.lives(issued).then_some(principal)
+    }
+
+    /// What was signed with this key for this audience and path, and when.
+    pub(super) fn proven(&self, value: &HeaderValue, audience: &str, path: &str) -> Option<(Principal, i64)> {
         let mut bytes = Bytes::from(BASE64.decode(value.as_bytes()).ok()?);
         let mac = bytes.split_off(bytes.len().checked_sub(MAC)?);
         self.over(audience, path, &bytes).verify_slice(&mac).ok()?;
         let message = v1::Principal::decode(bytes).ok()?;
-        let age = self.clock.micros().saturating_sub(message.issued_micros);
-        if !(-SKEW..=LIFE + SKEW).contains(&age) {
-            return None;
-        }
-        Principal::try_from(message).ok()
+        let issued = message.issued_micros;
+        Some((Principal::try_from(message).ok()?, issued))
     }
 
-    /// The caller that a request's headers name: exactly one [`HEADER`], with the call's own id and trace beside it.
-    #[must_use]
-    pub fn verify(&self, headers: &HeaderMap, audience: &str, path: &str) -> Option<Principal> {
-        let mut sent = headers.get_all(HEADER).iter();
-        let (Some(value), None) = (sent.next(), sent.next()) else { return None };
-        let mut principal = self.open(value, audience, path)?;
-        principal.call_id = text(headers, "x-request-id");
-        principal.traceparent = text(headers, "traceparent");
-        Some(principal)
+    /// What was signed then is still good.
+    pub(super) fn lives(&self, issued: i64) -> bool {
+        let age = self.clock.micros().saturating_sub(issued);
+        (-SKEW..=LIFE + SKEW).contains(&age)
     }
 
     /// Each part with its length before it, so that no byte can move from one to the next.
@@ -83,10 +81,6 @@ impl Signer {
         }
         mac
     }
-}
-
-fn text(headers: &HeaderMap, name: &str) -> String {
-    headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()
 }
 
 impl fmt::Debug for Signer {
@@ -196,20 +190,6 @@ mod tests {
             assert!(Principal::try_from(message).is_err());
         }
         assert!(Principal::try_from(good).is_ok());
-    }
-
-    #[test]
-    fn headers_name_exactly_one_caller_and_the_call() {
-        let signer = Signer::new(&[1; 32], clock());
-        let mut headers = HeaderMap::new();
-        assert!(signer.verify(&headers, "ontology", PATH).is_none());
-        headers.insert(HEADER, signer.sign(&caller(), "ontology", PATH));
-        headers.insert("x-request-id", HeaderValue::from_static("call-7"));
-        headers.insert("traceparent", HeaderValue::from_static("00-1-2-01"));
-        let principal = signer.verify(&headers, "ontology", PATH).unwrap();
-        assert_eq!((principal.call_id.as_str(), principal.traceparent.as_str()), ("call-7", "00-1-2-01"));
-        headers.append(HEADER, signer.sign(&caller(), "ontology", PATH));
-        assert!(signer.verify(&headers, "ontology", PATH).is_none(), "two");
     }
 
     #[test]

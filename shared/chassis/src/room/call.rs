@@ -26,7 +26,7 @@ const OTHER: &str = "_OTHER";
 impl Call {
     pub(super) fn begin(method: Option<&'static Method>, headers: &HeaderMap, calls: Option<&Calls>) -> Self {
         let method = method.map_or(OTHER, |method| &method.path[1..]);
-        let own = exports() || Trace::current().is_none();
+        let own = exports() || !Trace::is_current();
         Self {
             trace: own.then(|| Trace::server(method, headers)),
             timed: calls.map(|calls| Timed { calls: calls.clone(), method, began: Instant::now() }),

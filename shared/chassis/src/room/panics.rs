@@ -5,13 +5,12 @@ use std::{
     any::Any,
     future::{Future, poll_fn},
     panic::{AssertUnwindSafe, catch_unwind},
-    pin::pin,
+    pin::Pin,
     task::Poll,
 };
 
 /// The future's output, or the refusal that stands for its panic. It is not polled after a panic.
-pub(super) async fn caught<T>(future: impl Future<Output = T>) -> Result<T, Refusal> {
-    let mut future = pin!(future);
+pub(super) async fn caught<T>(mut future: Pin<&mut impl Future<Output = T>>) -> Result<T, Refusal> {
     poll_fn(|context| match catching(|| future.as_mut().poll(context)) {
         Ok(Poll::Ready(output)) => Poll::Ready(Ok(output)),
         Ok(Poll::Pending) => Poll::Pending,

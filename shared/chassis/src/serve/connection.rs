@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
+use futures::FutureExt;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -168,6 +169,6 @@ fn answer<A: Answer>(
 ) -> impl Future<Output = Result<Response<open::Held<A::Body>>, Infallible>> + Send {
     let open = open::Request::begin(connection.clone());
     request.extensions_mut().insert(connection);
-    let answer = app.call(request);
-    async move { answer.await.map(|answer| answer.map(|body| open.hold(body))) }
+    // Not an async block, which would hold the future twice: hyper moves it to the heap for each call.
+    app.call(request).map(move |answer| answer.map(|answer| answer.map(|body| open.hold(body))))
 }

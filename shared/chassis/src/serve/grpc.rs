@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
@@ -70,7 +71,7 @@ impl Stack {
             Ok(admitted) => admitted,
             Err(refused) => return refused_by(&refused),
         };
-        let answer = inner.call(request.map(|body| self.messages.guard(body)));
+        let answer = pin!(inner.call(request.map(|body| self.messages.guard(body))));
         match deadline.bound(answer).await {
             Ok(Ok(answer)) if decoding::answered_undecodable(&answer) => refused_by(&refusal::undecodable()),
             Ok(Ok(answer)) => answer.map(|body| Writer::new(body, deadline)),

@@ -53,7 +53,7 @@ impl Fields {
     fn add_call(&mut self, trace: &Trace) {
         self.add("trace_id", trace.parent().trace_id());
         if let Some(group) = trace.group() {
-            self.add("group.id", group);
+            self.add("group.id", group.to_string());
         }
     }
 
@@ -162,7 +162,7 @@ mod tests {
         let mut headers = http::HeaderMap::new();
         headers.insert("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".parse().unwrap());
         let trace = Trace::server("one.a.v1.A/Get", &headers);
-        trace.in_group("g1");
+        trace.in_group(contract::id::GroupId(uuid::Uuid::from_u128(7)));
         trace.within(log);
         trace.parent().trace_id()
     }
@@ -170,11 +170,14 @@ mod tests {
     #[test]
     fn a_line_of_a_call_names_its_trace_and_group() {
         let text = logged(Format::Pretty, || drop(in_a_call(|| tracing::info!(rows = 3, "listed"))));
-        assert!(text.ends_with("listed rows=3 trace_id=4bf92f3577b34da6a3ce929d0e0e4736 group.id=g1\n"), "{text}");
+        assert!(text.ends_with("listed rows=3 trace_id=4bf92f3577b34da6a3ce929d0e0e4736 group.id=00000000-0000-0000-0000-000000000007\n"), "{text}");
         let json = logged(Format::Json, || drop(in_a_call(|| tracing::warn!(slow = true, "late"))));
         let line: Value = serde_json::from_str(&json).unwrap();
         assert_eq!((&line["level"], &line["message"], &line["slow"]), (&"WARN".into(), &"late".into(), &true.into()));
-        assert_eq!((&line["trace_id"], &line["group.id"]), (&"4bf92f3577b34da6a3ce929d0e0e4736".into(), &"g1".into()));
+        assert_eq!(
+            (&line["trace_id"], &line["group.id"]),
+            (&"4bf92f3577b34da6a3ce929d0e0e4736".into(), &"00000000-0000-0000-0000-000000000007".into())
+        );
     }
 
     #[test]

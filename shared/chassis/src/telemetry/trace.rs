@@ -1,16 +1,16 @@
 //! One call as telemetry sees it: its trace, its group, and its span when spans are exported.
 
-use std::fmt::Display;
 use std::future::Future;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, OnceLock};
 
+use contract::id::GroupId;
 use http::HeaderMap;
 use opentelemetry::propagation::{Extractor, TextMapPropagator};
 use opentelemetry::trace::TraceContextExt;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use tonic::Code;
-use tracing::field::Empty;
+use tracing::field::{Empty, display};
 use tracing::{Instrument, Span};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
@@ -47,7 +47,7 @@ pub struct Trace(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     parent: TraceParent,
-    group: OnceLock<String>,
+    group: OnceLock<GroupId>,
     span: Span,
 }
 
@@ -74,7 +74,7 @@ impl Trace {
         } else {
             Self::of(parent, Span::none())
         };
-        if let Some(group) = current.as_ref().and_then(Self::group) {
+        if let Some(group) = current.and_then(|current| current.group()) {
             trace.in_group(group);
         }
         trace
@@ -116,15 +116,15 @@ impl Trace {
     }
 
     /// The acting group, once it is known: it then stands in the span and in each log line.
-    pub fn in_group(&self, id: impl Display) {
-        let id = self.0.group.get_or_init(|| id.to_string());
-        self.0.span.record("group.id", id);
+    pub fn in_group(&self, id: GroupId) {
+        let id = self.0.group.get_or_init(|| id);
+        self.0.span.record("group.id", display(id));
     }
 
     /// The acting group, if it is known.
     #[must_use]
-    pub fn group(&self) -> Option<&str> {
-        self.0.group.get().map(String::as_str)
+    pub fn group(&self) -> Option<GroupId> {
+        self.0.group.get().copied()
     }
 
     /// What became of it. What the server could not help counts as an error, as the conventions say.
@@ -147,6 +147,11 @@ impl Trace {
     pub fn within<T>(&self, work: impl FnOnce() -> T) -> T {
         let _entered = self.0.span.enter();
         CURRENT.sync_scope(self.clone(), work)
+    }
+
+    /// This task works on a call.
+    pub(crate) fn is_current() -> bool {
+        Self::with_current(|_| ()).is_some()
     }
 
     /// Looks at the current call without a clone.
@@ -173,6 +178,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
+    const GROUP: GroupId = GroupId(uuid::Uuid::from_u128(7));
     const SENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
     fn headers(traceparent: &str) -> HeaderMap {
@@ -184,10 +190,10 @@ mod tests {
         let trace = Trace::server("one.a.v1.A/Get", &headers(SENT));
         assert_eq!(trace.parent().to_string(), SENT);
         assert!(trace.0.span.is_none());
-        trace.in_group("g1");
+        trace.in_group(GROUP);
         let client = trace.run(async { Trace::client("one.b.v1.B/Get") }).await;
         assert_eq!(client.parent().to_string(), SENT);
-        assert_eq!(client.group(), Some("g1"));
+        assert_eq!(client.group(), Some(GROUP));
         assert!(Trace::current().is_none(), "outside of a call there is none");
     }
 

@@ -45,8 +45,16 @@ impl TraceParent {
 
     /// Into the headers of what is asked next.
     pub fn inject(&self, headers: &mut HeaderMap) {
-        let value = HeaderValue::from_bytes(&self.text()).expect("hex digits and dashes");
-        headers.insert(NAME, value);
+        headers.insert(NAME, self.value());
+    }
+
+    /// As a header. It is marked as one that HPACK does not index: every call has another, so it never hits, pushes out what does, and each
+    /// is compared with all that are still there. That was 0.6 µs of a call (perf, 22 November 2026).
+    #[must_use]
+    pub fn value(&self) -> HeaderValue {
+        let mut value = HeaderValue::from_bytes(&self.text()).expect("hex digits and dashes");
+        value.set_sensitive(true);
+        value
     }
 
     /// By hand: every call writes one, and `format!` takes four times as long.

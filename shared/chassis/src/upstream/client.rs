@@ -12,6 +12,7 @@ use futures::future::BoxFuture;
 use http::{HeaderMap, HeaderValue, Request, Response};
 use std::{
     convert::Infallible,
+    pin::pin,
     sync::Arc,
     task::{Context, Poll},
     time::Duration,
@@ -48,7 +49,7 @@ impl Client {
         let deadline = Deadline::new(request.headers(), method.deadline, None)?;
         self.head(request.headers_mut(), method);
         let trace = self.trace(request.headers_mut(), method);
-        let sent = trace.clone().run(deadline.bound(self.upstream.send(request, method))).await;
+        let sent = trace.clone().run(deadline.bound(pin!(self.upstream.send(request, method)))).await;
         let answer = sent.and_then(|answer| answer);
         trace.ended(answer.as_ref().map_or_else(Refusal::code, code));
         answer
