@@ -55,9 +55,10 @@ impl Engine {
         }
     }
 
+    /// On SQLite it waits for its turn when it first reads, or not at all.
     pub(crate) async fn begin(&self, scope: &Scope) -> Result<Open> {
         match self {
-            Self::Sqlite(sqlite) => sqlite.borrow().await.map(Open::Sqlite),
+            Self::Sqlite(sqlite) => Ok(Open::Sqlite(sqlite.turn())),
             Self::Postgres(pool) => postgres::begin(pool, "BEGIN", scope).await.map(Open::Postgres),
         }
     }

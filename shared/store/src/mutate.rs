@@ -1,6 +1,6 @@
 //! A handler's prologue and epilogue: who asks, whether it was asked before, and when the answer may leave.
 
-use crate::{Db, Error, Tx, engine::Scope, remember::Claim, tx::Author};
+use crate::{Db, Dialect, Error, Tx, engine::Scope, remember::Claim, tx::Author};
 use chassis::principal::{self, Principal};
 use contract::{Mutation, Refusal};
 use futures::future::BoxFuture;
@@ -49,14 +49,26 @@ impl Db {
         F: for<'a> FnOnce(&'a Principal, &'a mut Tx, M) -> BoxFuture<'a, Result<A, Refusal>>,
     {
         let claim = Claim::of(principal, &input);
-        let mut tx = Tx::begin(self, Scope::Groups([principal.group].into()), Author::of(principal)).await?;
-        match attempt(&mut tx, claim.as_ref(), principal, input, change).await {
+        let mut tx = Tx::late(self, Scope::Groups([principal.group].into()), Author::of(principal)).await?;
+        let result = match attempt(&mut tx, claim.as_ref(), principal, input, change).await {
             Ok(Outcome::Made(answer)) => {
                 let sealed = claim.as_ref().map(|claim| (claim, claim.seal(self, &answer)));
-                tx.finish(sealed).await?;
-                Ok(answer)
+                tx.finish(sealed).await.map(|()| answer).map_err(Refusal::from)
             }
             Ok(Outcome::Seen(answer)) => tx.undo().await.map(|()| answer).map_err(Refusal::from),
+            Err(refusal) => Err(refused(tx, refusal).await),
+        };
+        match (result, claim) {
+            (Err(refusal), Some(claim)) if self.0.engine.dialect() == Dialect::Sqlite => self.answered(principal, &claim).await?.ok_or(refusal),
+            (result, _) => result,
+        }
+    }
+
+    /// The answer that a request had before, now that it was refused: there its record is written last.
+    async fn answered<A: Message + Default>(&self, principal: &Principal, claim: &Claim) -> Result<Option<A>, Refusal> {
+        let mut tx = Tx::late(self, Scope::Groups([principal.group].into()), Author::of(principal)).await?;
+        match tx.known(claim).await {
+            Ok(known) => tx.undo().await.map(|()| known).map_err(Refusal::from),
             Err(refusal) => Err(refused(tx, refusal).await),
         }
     }
@@ -69,12 +81,16 @@ where
     F: for<'a> FnOnce(&'a Principal, &'a mut Tx, M) -> BoxFuture<'a, Result<A, Refusal>>,
 {
     if let Some(claim) = claim
+        && tx.transaction.dialect() == Dialect::Postgres
         && let Some(answer) = tx.claim(claim).await?
     {
         return Ok(Outcome::Seen(answer));
     }
     let tried = input.validate_only();
     let answer = change(principal, tx, input).await?;
+    if tried {
+        tx.transaction.settle().await?;
+    }
     Ok(if tried { Outcome::Seen(answer) } else { Outcome::Made(answer) })
 }
 

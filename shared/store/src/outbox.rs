@@ -86,7 +86,7 @@ impl Tx {
         self.wake(self.shared().news.clone());
         match (answer, <[LogEvent; 1]>::try_from(events)) {
             (Some((claim, answer)), Ok([event])) => self.both(claim, answer, event).await,
-            (None, Ok([event])) => self.queue(&[event]).await,
+            (None, Ok([event])) => self.one(&event).await,
             (None, Err(events)) => self.queue(&events).await,
             (Some((claim, answer)), Err(events)) => {
                 self.remember(claim, answer).await?;
@@ -95,24 +95,40 @@ impl Tx {
         }
     }
 
+    /// Keeps the answer, in the record that stands there already or with it.
+    async fn remember(&mut self, claim: &Claim, answer: Vec<u8>) -> Result<()> {
+        match self.transaction.dialect() {
+            Dialect::Sqlite => self.claim_answered(claim, answer).await,
+            Dialect::Postgres => {
+                let text = "update remembered set answer = $1, held_until = null where group_id = $2 and request = $3";
+                self.sql(text).bind(answer).bind(claim.group).bind(claim.request).run().await.map(drop)
+            }
+        }
+    }
+
     /// The usual change: one event, one answer, one round trip.
     async fn both(&mut self, claim: &Claim, answer: Vec<u8>, event: LogEvent) -> Result<()> {
-        let text = match self.transaction.dialect() {
-            Dialect::Sqlite => concat!(
-                "update remembered set answer = $1, held_until = null where group_id = $2 and request = $3; ",
-                "insert into outbox (group_id, event_id, type, actor_kind, actor_id, key_id, on_behalf_of_id, target_kind, target_id, ",
-                "revision, create_time, call_id, traceparent, metadata) ",
-                "values ($4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)"
-            ),
-            Dialect::Postgres => concat!(
-                "with kept as (update remembered set answer = $1, held_until = null where group_id = $2 and request = $3) ",
-                "insert into outbox (group_id, event_id, type, actor_kind, actor_id, key_id, on_behalf_of_id, target_kind, target_id, ",
-                "revision, create_time, call_id, traceparent, metadata) ",
-                "values ($4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)"
-            ),
-        };
+        if self.transaction.dialect() == Dialect::Sqlite {
+            self.claim_answered(claim, answer).await?;
+            return self.one(&event).await;
+        }
+        let text = concat!(
+            "with kept as (update remembered set answer = $1, held_until = null where group_id = $2 and request = $3) ",
+            "insert into outbox (group_id, event_id, type, actor_kind, actor_id, key_id, on_behalf_of_id, target_kind, target_id, ",
+            "revision, create_time, call_id, traceparent, metadata) ",
+            "values ($4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)"
+        );
         let statement = self.sql(text).bind(answer).bind(claim.group).bind(claim.request);
         bind(statement, &event).run().await.map(drop)
+    }
+
+    async fn one(&mut self, event: &LogEvent) -> Result<()> {
+        let statement = self.sql(
+            "insert into outbox (group_id, event_id, type, actor_kind, actor_id, key_id, on_behalf_of_id, target_kind, target_id, \
+             revision, create_time, call_id, traceparent, metadata) \
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
+        );
+        bind(statement, event).later().await
     }
 
     async fn queue(&mut self, events: &[LogEvent]) -> Result<()> {

@@ -1,6 +1,6 @@
 //! Counters that have a limit.
 
-use crate::Tx;
+use crate::{Error, Tx};
 use contract::{Reason, Refusal, id::GroupId};
 
 impl Tx {
@@ -9,26 +9,26 @@ impl Tx {
     /// The counter's row stays locked until COMMIT, so two callers can't take the last place both.
     ///
     /// # Errors
-    /// `QUOTA_EXCEEDED`, or the store's own.
+    /// `QUOTA_EXCEEDED`, or the store's own; on SQLite with the next statement that reads, or at COMMIT.
     pub async fn count(&mut self, kind: &'static str, group: GroupId, n: i64, limit: i64) -> Result<(), Refusal> {
         // A first row may not pass the limit either, and the statement below asks that of existing rows only.
         if limit >= 0 && n > limit {
             return Err(exceeded(kind, group, limit));
         }
         self.reach(&[group]).await?;
-        let counted = self
-            .sql(
-                "insert into counter (group_id, kind, n) values ($1, $2, $3)
+        let no = move || Error::Refused(Box::new(exceeded(kind, group, limit)));
+        self.sql(
+            "insert into counter (group_id, kind, n) values ($1, $2, $3)
                  on conflict (group_id, kind) do update set n = counter.n + excluded.n
                  where $4 < 0 or excluded.n <= 0 or counter.n + excluded.n <= $4",
-            )
-            .bind(group)
-            .bind(kind)
-            .bind(n)
-            .bind(limit)
-            .run()
-            .await?;
-        if counted == 0 { Err(exceeded(kind, group, limit)) } else { Ok(()) }
+        )
+        .bind(group)
+        .bind(kind)
+        .bind(n)
+        .bind(limit)
+        .later_or(no)
+        .await
+        .map_err(Refusal::from)
     }
 
     /// What [`Tx::count`] has counted.

@@ -1,9 +1,11 @@
 //! Remembered answers: a request that is sent again has one effect and the same answer.
 //!
-//! The record is the first statement of a change, `on conflict do nothing`: of many calls with one id, one goes on, the others wait for
-//! its COMMIT and find its answer. Only successes are remembered, sealed, for 24 hours.
+//! Of many calls with one id, one has its effect, the others find its answer. On Postgres the record is the first statement of a change,
+//! and the others wait at it for the COMMIT. On SQLite writers stand in a line anyway, so it is written last, with the answer in it: one
+//! statement instead of two. Who finds it written, or is refused, looks for the answer then. Only successes are remembered, sealed, for 24
+//! hours.
 
-use crate::{At, Db, Tx};
+use crate::{At, Db, Error, Sql, Tx};
 use chassis::principal::Principal;
 use contract::{Mutation, Reason, Refusal, id::GroupId};
 use prost::Message;
@@ -65,33 +67,44 @@ fn half(hash: blake3::Hash) -> Uuid {
 impl Tx {
     /// Claims the request for this change: `None`, it is ours. `Some`: the answer it had.
     pub(crate) async fn claim<A: Message + Default>(&mut self, claim: &Claim) -> Result<Option<A>, Refusal> {
-        let (now, forget) = (self.now(), self.now().later(KEPT));
-        // One that has expired, but was not yet purged, is taken over.
-        let ours = self
-            .sql(
-                "insert into remembered (group_id, request, hash, expire_time) values ($1, $2, $3, $4)
-                 on conflict (group_id, request) do update
-                 set hash = excluded.hash, answer = null, held_until = null, expire_time = excluded.expire_time
-                 where remembered.expire_time < $5",
-            )
-            .bind(claim.group)
-            .bind(claim.request)
-            .bind(claim.hash.as_slice())
-            .bind(forget)
-            .bind(now)
-            .run()
-            .await?;
+        let ours = self.record(claim, None).run().await?;
         if ours == 1 { Ok(None) } else { self.known(claim).await }
     }
 
+    /// Claims the request with the answer it has now; refused as repeated if it had one.
+    pub(crate) async fn claim_answered(&mut self, claim: &Claim, answer: Vec<u8>) -> crate::Result<()> {
+        self.record(claim, Some(answer)).later_or(|| Error::Repeated).await
+    }
+
+    /// Takes over a record that has expired, but was not yet purged, and one whose claim has run out without an answer.
+    fn record(&mut self, claim: &Claim, answer: Option<Vec<u8>>) -> Sql<'_> {
+        let (now, forget) = (self.now(), self.now().later(KEPT));
+        self.sql(
+            "insert into remembered (group_id, request, hash, answer, expire_time) values ($1, $2, $3, $4, $5)
+             on conflict (group_id, request) do update
+             set hash = excluded.hash, answer = excluded.answer, held_until = null, expire_time = excluded.expire_time
+             where remembered.expire_time < $6
+             or (remembered.answer is null and remembered.hash = excluded.hash and coalesce(remembered.held_until <= $6, true))",
+        )
+        .bind(claim.group)
+        .bind(claim.request)
+        .bind(claim.hash.as_slice())
+        .bind(answer)
+        .bind(forget)
+        .bind(now)
+    }
+
     /// The answer of a request that was claimed before.
-    async fn known<A: Message + Default>(&mut self, claim: &Claim) -> Result<Option<A>, Refusal> {
-        let (hash, answer, held): Known = self
-            .sql("select hash, answer, held_until from remembered where group_id = $1 and request = $2")
+    pub(crate) async fn known<A: Message + Default>(&mut self, claim: &Claim) -> Result<Option<A>, Refusal> {
+        let now = self.now();
+        let known: Option<Known> = self
+            .sql("select hash, answer, held_until from remembered where group_id = $1 and request = $2 and expire_time >= $3")
             .bind(claim.group)
             .bind(claim.request)
-            .one()
+            .bind(now)
+            .opt()
             .await?;
+        let Some((hash, answer, held)) = known else { return Ok(None) };
         if hash != claim.hash {
             return Err(Refusal::new(Reason::RequestIdReused, "this request_id was used with another request; take a new one for a new request"));
         }
@@ -110,16 +123,5 @@ impl Tx {
             }
             _ => Ok(None),
         }
-    }
-
-    /// Puts the sealed answer into the record.
-    pub(crate) async fn remember(&mut self, claim: &Claim, answer: Vec<u8>) -> crate::Result<()> {
-        self.sql("update remembered set answer = $1, held_until = null where group_id = $2 and request = $3")
-            .bind(answer)
-            .bind(claim.group)
-            .bind(claim.request)
-            .run()
-            .await
-            .map(drop)
     }
 }

@@ -57,6 +57,13 @@ impl Author {
 impl Tx {
     /// Waits its turn, first come first served.
     pub(crate) async fn begin(db: &Db, scope: Scope, author: Author) -> Result<Self> {
+        let mut tx = Self::late(db, scope, author).await?;
+        tx.transaction.start().await?;
+        Ok(tx)
+    }
+
+    /// On SQLite it waits its turn when it first reads, or not at all.
+    pub(crate) async fn late(db: &Db, scope: Scope, author: Author) -> Result<Self> {
         let transaction = Transaction::new(db.0.engine.begin(&scope).await?);
         let (now, shared) = (At(db.0.clock.micros()), db.0.clone());
         Ok(Self { transaction, author, events: Vec::new(), scope, now, shared, wakes: Vec::new() })

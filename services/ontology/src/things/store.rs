@@ -17,7 +17,7 @@ pub(super) async fn insert(tx: &mut Tx, group: GroupId, thing: &Stored) -> Resul
          values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
     );
     let sql = thing.creator.bind(sql.bind(group).bind(thing.id).bind(thing.create_time).bind(thing.state.kind.as_str()));
-    changing(sql, thing).run().await.map(drop)
+    changing(sql, thing).later().await
 }
 
 /// The thing as the transaction sees it.

@@ -31,14 +31,45 @@ pub struct Binds {
 
 #[derive(Debug)]
 pub(crate) enum Values {
-    Sqlite(SqliteArguments),
+    Sqlite(Vec<Held>),
     Postgres(PgArguments),
+}
+
+/// A value for SQLite. sqlx's own list can't be joined to another one, as statements that run together must.
+#[derive(Debug)]
+pub(crate) enum Held {
+    Null,
+    Int(i64),
+    Float(f64),
+    Text(String),
+    Bytes(Vec<u8>),
+    Id(Uuid),
+    Json(Json<serde_json::Value>),
+}
+
+/// What sqlx takes.
+pub(crate) fn arguments(values: Vec<Held>) -> SqliteArguments {
+    let mut arguments = SqliteArguments::default();
+    arguments.reserve(values.len(), 0);
+    for value in values {
+        match value {
+            Held::Null => arguments.add(None::<i64>),
+            Held::Int(number) => arguments.add(number),
+            Held::Float(number) => arguments.add(number),
+            Held::Text(text) => arguments.add(text),
+            Held::Bytes(bytes) => arguments.add(bytes),
+            Held::Id(id) => arguments.add(id),
+            Held::Json(json) => arguments.add(json),
+        }
+        .expect("each of these types can be encoded");
+    }
+    arguments
 }
 
 impl Binds {
     pub(crate) fn new(dialect: Dialect, noted: bool) -> Self {
         let values = match dialect {
-            Dialect::Sqlite => Values::Sqlite(SqliteArguments::default()),
+            Dialect::Sqlite => Values::Sqlite(Vec::new()),
             Dialect::Postgres => Values::Postgres(PgArguments::default()),
         };
         Self { values, count: 0, types: noted.then(Vec::new) }
@@ -60,40 +91,38 @@ impl Binds {
 }
 
 macro_rules! bind {
-    ($($kind:ty: $name:literal $(for $life:lifetime)?),* $(,)?) => {$(
+    ($($kind:ty: $name:literal, $held:expr $(, for $life:lifetime)?);* $(;)?) => {$(
         impl $(<$life>)? Bind for $kind {
             const TYPE: &'static str = $name;
             fn bind(self, binds: &mut Binds) {
                 binds.counted(Self::TYPE);
                 match &mut binds.values {
-                    Values::Sqlite(values) => values.add(self),
-                    Values::Postgres(values) => values.add(self),
+                    Values::Sqlite(values) => values.push($held(self)),
+                    Values::Postgres(values) => values.add(self).expect("each of these types can be encoded"),
                 }
-                .expect("each of these types can be encoded");
             }
             fn null(binds: &mut Binds) {
                 binds.counted(Self::TYPE);
                 match &mut binds.values {
-                    Values::Sqlite(values) => values.add(None::<Self>),
-                    Values::Postgres(values) => values.add(None::<Self>),
+                    Values::Sqlite(values) => values.push(Held::Null),
+                    Values::Postgres(values) => values.add(None::<Self>).expect("NULL can be encoded"),
                 }
-                .expect("NULL can be encoded");
             }
         }
     )*};
 }
 
 bind! {
-    bool: "BOOLEAN",
-    i64: "BIGINT",
-    f64: "DOUBLE PRECISION",
-    String: "TEXT",
-    &'a str: "TEXT" for 'a,
-    Vec<u8>: "BYTEA",
-    &'a [u8]: "BYTEA" for 'a,
-    Uuid: "UUID",
-    At: "TIMESTAMPTZ",
-    Json<serde_json::Value>: "JSONB",
+    bool: "BOOLEAN", |truth| Held::Int(i64::from(truth));
+    i64: "BIGINT", Held::Int;
+    f64: "DOUBLE PRECISION", Held::Float;
+    String: "TEXT", Held::Text;
+    &'a str: "TEXT", |text: &str| Held::Text(text.to_owned()), for 'a;
+    Vec<u8>: "BYTEA", Held::Bytes;
+    &'a [u8]: "BYTEA", |bytes: &[u8]| Held::Bytes(bytes.to_vec()), for 'a;
+    Uuid: "UUID", Held::Id;
+    At: "TIMESTAMPTZ", |At(micros)| Held::Int(micros);
+    Json<serde_json::Value>: "JSONB", Held::Json;
 }
 
 macro_rules! ids {

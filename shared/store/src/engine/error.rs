@@ -19,11 +19,17 @@ pub enum Error {
     #[error("an earlier statement of this transaction failed: it can only be dropped")]
     Spoiled,
     /// BEGIN or COMMIT failed, perhaps through a neighbour, or the engine is away; try again.
-    #[error("nothing of this transaction was kept: {0}")]
+    #[error("the store does not answer, and nothing was kept: {0}")]
     NotKept(#[source] Arc<sqlx::Error>),
     /// Postgres only. Try again with the same request_id: the remembered answer tells.
     #[error("the connection broke in COMMIT, the transaction may have been kept: {0}")]
     Unknown(#[source] Arc<sqlx::Error>),
+    /// A statement that was put off until COMMIT changed no row, which refuses the change.
+    #[error("refused: {0}")]
+    Refused(Box<Refusal>),
+    /// A request that was made before; its answer is remembered.
+    #[error("this request has been answered before")]
+    Repeated,
     /// The statement's own error.
     #[error(transparent)]
     Sql(Arc<sqlx::Error>),
@@ -76,9 +82,10 @@ impl From<sqlx::Error> for Error {
 impl From<Error> for Refusal {
     fn from(error: Error) -> Self {
         match &error {
+            Error::Refused(refusal) => Self::clone(refusal),
             Error::Busy => Self::new(Reason::Overloaded, "too many changes are waiting; try again").retry(PAUSE),
             Error::Expired => Self::new(Reason::TransactionExpired, "the change took too long and was rolled back; try again").retry(PAUSE),
-            Error::NotKept(_) | Error::Unknown(_) => {
+            Error::NotKept(_) | Error::Unknown(_) | Error::Repeated => {
                 tracing::warn!(%error, "store unavailable");
                 Self::new(Reason::StoreUnavailable, "the store is not available; try again with the same request_id").retry(PAUSE * 5)
             }

@@ -2,10 +2,11 @@
 
 use super::{Error, Limits, Result, Scope};
 use sqlx::{
-    AssertSqlSafe, Connection, PgPool, Postgres, Transaction,
+    AssertSqlSafe, ConnectOptions, Connection, PgPool, Postgres, Transaction,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 use std::time::Duration;
+use tokio::time::timeout;
 
 /// An idle connection is tried before use; one that worked a moment ago is not.
 const FRESH: Duration = Duration::from_secs(1);
@@ -23,7 +24,10 @@ pub(crate) fn options(url: &str, schema: &str, limits: Limits) -> sqlx::Result<P
     ]))
 }
 
+/// A pool to a server that answers: a pool's own first attempt would say no more than that it took too long.
 pub(crate) async fn pool(options: PgConnectOptions, limits: Limits) -> Result<PgPool> {
+    let first = timeout(limits.patience, options.connect()).await.unwrap_or(Err(sqlx::Error::PoolTimedOut));
+    first.map_err(Error::not_kept)?.close().await.map_err(Error::not_kept)?;
     PgPoolOptions::new()
         .max_connections(limits.connections)
         .acquire_timeout(limits.patience)

@@ -1,8 +1,10 @@
 //! A statement: text, values, and where it runs.
 
 use super::{
-    Bind, Binds, Dialect, Engine, Error, Open, Record, Result, Row, Scope, Text, Texts, Transaction, Value, Weight, bind::Values, postgres,
-    sqlite::Readers,
+    Bind, Binds, Dialect, Engine, Error, Open, Record, Result, Row, Scope, Text, Texts, Transaction, Value, Weight,
+    bind::{Values, arguments},
+    postgres,
+    sqlite::{No, Readers},
 };
 use futures::TryStreamExt;
 use sqlx::{AssertSqlSafe, PgPool, SqlSafeStr, SqlStr, query_with};
@@ -60,7 +62,7 @@ macro_rules! run {
             (On::Readers(readers), Values::Sqlite(values)) => {
                 let mut reader = readers.get().await?;
                 let result = {
-                    let ($on, $query) = (reader.connection()?, query_with(text, values));
+                    let ($on, $query) = (reader.connection()?, query_with(text, arguments(values)));
                     $body
                 };
                 reader.settle(result)
@@ -75,13 +77,14 @@ macro_rules! run {
                 Ok($body?) // dropped: the ROLLBACK goes out with the pool's own ping, nobody waits for it
             }
             (On::Transaction(transaction), values) => {
+                transaction.settle().await?;
                 if replace(&mut transaction.spoiled, true) {
                     return Err(Error::Spoiled);
                 }
                 let result = match (&mut transaction.open, values) {
-                    (Open::Sqlite(loan), Values::Sqlite(values)) => {
-                        let mut slot = loan.slot().lock().await;
-                        let ($on, $query) = (slot.as_mut().ok_or(Error::Expired)?, query_with(text, values));
+                    (Open::Sqlite(turn), Values::Sqlite(values)) => {
+                        let mut slot = turn.loan().await?.slot().lock().await;
+                        let ($on, $query) = (slot.as_mut().ok_or(Error::Expired)?, query_with(text, arguments(values)));
                         $body
                     }
                     (Open::Postgres(open), Values::Postgres(values)) => {
@@ -197,6 +200,40 @@ impl<'c> Sql<'c> {
     /// It did not run.
     pub async fn run(self) -> Result<u64> {
         run!(self, |on, query| query.execute(on).await.map(|done| done.rows_affected()))
+    }
+
+    /// Runs it before the next statement of the transaction, or its COMMIT.
+    ///
+    /// On SQLite all that is put off so runs together, in one trip to the connection's thread: the trips are most of what a change costs
+    /// there. On Postgres it runs at once.
+    ///
+    /// # Errors
+    /// It did not run.
+    pub async fn later(self) -> Result<()> {
+        self.put_off(None).await
+    }
+
+    /// As [`Sql::later`]; when it changes no row, `no` says why the change is refused.
+    ///
+    /// # Errors
+    /// It did not run, or what `no` says.
+    pub(crate) async fn later_or(self, no: impl FnOnce() -> Error + Send + 'static) -> Result<()> {
+        self.put_off(Some(Box::new(no))).await
+    }
+
+    async fn put_off(mut self, no: Option<No>) -> Result<()> {
+        if let On::Transaction(Transaction { open: Open::Sqlite(turn), .. }) = &mut self.on {
+            let Values::Sqlite(values) = replace(&mut self.binds.values, Values::Sqlite(Vec::new())) else {
+                unreachable!("values are made for the engine")
+            };
+            turn.put_off(&self.text, values, no);
+            self.note();
+            return Ok(());
+        }
+        match (self.run().await?, no) {
+            (0, Some(no)) => Err(no()),
+            _ => Ok(()),
+        }
     }
 
     /// Rows until the next one would no longer fit into so many bytes; at least one, if there is one.
