@@ -8,9 +8,10 @@ run:
 build:
 	cargo build --release
 
-# Everything on both engines and in both layouts. The binary first: the end-to-end suites start it as a user would.
+# Everything on both engines and in both layouts. The binary first: the end-to-end suites start it as a user would. All targets at once,
+# or the tests' own features would compile every dependency a second time.
 test: tools
-	cargo build --workspace
+	cargo build --workspace --all-targets
 	tests/postgres cargo test --workspace
 
 lint: tools
@@ -28,6 +29,7 @@ fmt:
 
 # Ratios and CPU microseconds, from the operating system.
 bench:
+	command -v strace >/dev/null || apt-get install -y -qq strace
 	cargo build --release -p mesh -p bench
 	target/release/bench
 

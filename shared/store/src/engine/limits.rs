@@ -28,7 +28,7 @@ impl Default for Limits {
             age: Duration::from_millis(50),
             loan: Duration::from_secs(2),
             waiting: 1024,
-            readers: 2,
+            readers: 4,
             connections: 16,
             patience: Duration::from_secs(5),
         }

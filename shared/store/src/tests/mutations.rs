@@ -1,8 +1,9 @@
 //! One request, one effect, one answer.
 
 use super::fixture::{MIGRATIONS, Made, Make, group, make, notes, principal, rows, send};
-use crate::testing::both;
-use contract::{Reason, id::GroupId};
+use crate::{NewEvent, Target, Tx, testing::both};
+use chassis::principal::Principal;
+use contract::{Reason, Refusal, id::GroupId};
 use futures::{FutureExt, future::join_all};
 use std::{sync::Arc, time::Duration};
 use uuid::Uuid;
@@ -99,6 +100,46 @@ async fn fifty_at_once_get_no_more_than_the_quota() {
         assert_eq!((made.len(), refused.len()), (7, 43));
         assert!(refused.iter().all(|answer| answer.as_ref().is_err_and(|refusal| refusal.reason() == Reason::QuotaExceeded)));
         assert_eq!(notes(&case.db, who.group).await.len(), 7);
+    })
+    .await;
+}
+
+/// A handler that only writes: on SQLite all of it is one job of the writer.
+async fn create_unread(principal: &Principal, tx: &mut Tx, input: Make) -> Result<Made, Refusal> {
+    let id = Uuid::new_v4();
+    let sql = tx.sql("insert into note (group_id, id, text, revision) values ($1, $2, $3, 1)");
+    sql.bind(principal.group).bind(id).bind(input.text.as_str()).later().await?;
+    tx.count("notes", principal.group, 1, input.limit).await?;
+    tx.emit(NewEvent { group: principal.group, kind: "note_created", target: Target { kind: "note", id, revision: 1 }, metadata: None })?;
+    Ok(Made { id: id.to_string(), text: input.text })
+}
+
+#[tokio::test]
+async fn a_job_that_fails_or_is_refused_harms_no_neighbour() {
+    both(MIGRATIONS, async |case| {
+        let who = principal(group());
+        send(&case.db, &who, make("taken", &id())).await.unwrap();
+        let requests: Vec<Make> = (0..60)
+            .map(|n| match n % 3 {
+                0 => make(&format!("{n:02}"), &id()),
+                1 => make("taken", &id()),
+                _ => Make { limit: 1, ..make(&format!("{n:02}"), &id()) },
+            })
+            .collect();
+        let ask = || join_all(requests.iter().map(|request| case.db.change(&who, request.clone(), |p, tx, m| create_unread(p, tx, m).boxed())));
+        let answers = ask().await;
+        for (n, answer) in answers.iter().enumerate() {
+            match n % 3 {
+                0 => assert_eq!(answer.as_ref().unwrap().text, format!("{n:02}")),
+                1 => assert_eq!(answer.as_ref().unwrap_err().reason(), Reason::Internal),
+                _ => assert_eq!(answer.as_ref().unwrap_err().reason(), Reason::QuotaExceeded),
+            }
+        }
+        assert!(ask().await.iter().zip(&answers).step_by(3).all(|(again, first)| again.as_ref().unwrap() == first.as_ref().unwrap()));
+        let kept = (0..60).step_by(3).map(|n| format!("{n:02}")).chain(["taken".to_owned()]);
+        assert_eq!(notes(&case.db, who.group).await, kept.collect::<Vec<_>>());
+        assert_eq!(rows(&case.db, "select count(*) from outbox where number > 0").await, 21);
+        assert_eq!(rows(&case.db, "select n from counter").await, 21);
     })
     .await;
 }
