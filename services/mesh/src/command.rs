@@ -23,7 +23,7 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Brings the tables up to date and ends.
     Migrate,
-    /// Checks settings, secret and tables, and ends: 0 if a start would succeed.
+    /// Checks settings, secret and tables, and ends: 0 if they fit.
     Check,
     /// Asks a running process, on its admin port, whether it is ready: 0 if so, else 1.
     Healthcheck,

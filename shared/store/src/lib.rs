@@ -5,7 +5,7 @@
 //! * [`Db`] is one service's schema on SQLite or Postgres. [`Db::group`] and [`Db::groups`] are the only ways to tenants' rows,
 //!   [`Db::system`] is for the rest and says why.
 //! * [`Sql`] is a statement: one text for both engines, made of literals, every value bound.
-//! * [`Tx`] is a change. It holds, first, the idempotency record, then the state, the quota counters and the outbox rows, and commits
+//! * [`Tx`] is a change. It holds the state, the quota counters, the outbox rows and the idempotency record (`remember`), and commits
 //!   them together. [`Db::mutate`] is the handler's whole prologue and epilogue.
 //! * [`list`] turns a request for a list into one bounded statement: filter, order, page token.
 //!

@@ -57,7 +57,7 @@ impl TraceParent {
         value
     }
 
-    /// By hand: every call writes one, and `format!` takes four times as long.
+    /// By hand, not with `format!`: every call writes one.
     fn text(&self) -> [u8; 55] {
         let mut text = *b"00-00000000000000000000000000000000-0000000000000000-00";
         write_hex(self.trace, &mut text[3..35]);
