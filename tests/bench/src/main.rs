@@ -4,7 +4,7 @@
 //! callers over 4 connections. So it holds on a busy machine, where requests a second mean little. Ratios are between rows of the same run.
 //!
 //! `bench serve NAME` is a server for it; `bench` alone starts them one after the other, and the mesh itself, and prints the table;
-//! `bench mesh` prints the mesh's part.
+//! `bench mesh` and `bench pages` print their part.
 
 mod echo;
 mod known;
@@ -25,6 +25,7 @@ async fn main() {
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["serve", what, ref rest @ ..] => servers::run(what, rest).await,
         ["mesh"] => mesh::print().await,
+        ["pages"] => pages::print().await,
         _ => table::print().await,
     }
 }
