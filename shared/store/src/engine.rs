@@ -1,11 +1,12 @@
 //! One SQL text, two engines: what a statement, a row, a value and a transaction are on both.
 //!
-//! The engines differ in three places only: [`sqlite`], [`postgres`], and the match in [`sql`] that runs a statement.
+//! The engines differ in three places only: [`sqlite`], [`postgres`], and the match in [`on`] that runs a statement.
 
 mod at;
 mod bind;
 mod error;
 mod limits;
+mod on;
 pub(crate) mod postgres;
 mod record;
 mod rows;
@@ -26,8 +27,8 @@ pub use sql::Sql;
 pub use texts::{Text, Texts};
 pub use weight::Weight;
 
+pub(crate) use on::On;
 pub(crate) use scope::{Scope, words};
-pub(crate) use sql::On;
 pub(crate) use transaction::{Open, Transaction};
 
 use sqlx::PgPool;

@@ -36,7 +36,7 @@ pub(crate) enum Values {
 }
 
 /// A value for SQLite. sqlx's own list can't be joined to another one, as statements that run together must.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Held {
     Null,
     Int(i64),
@@ -51,19 +51,22 @@ pub(crate) enum Held {
 pub(crate) fn arguments(values: Vec<Held>) -> SqliteArguments {
     let mut arguments = SqliteArguments::default();
     arguments.reserve(values.len(), 0);
-    for value in values {
-        match value {
-            Held::Null => arguments.add(None::<i64>),
-            Held::Int(number) => arguments.add(number),
-            Held::Float(number) => arguments.add(number),
-            Held::Text(text) => arguments.add(text),
-            Held::Bytes(bytes) => arguments.add(bytes),
-            Held::Id(id) => arguments.add(id),
-            Held::Json(json) => arguments.add(json),
-        }
-        .expect("each of these types can be encoded");
-    }
+    values.into_iter().for_each(|value| add(&mut arguments, value));
     arguments
+}
+
+/// The next one.
+pub(crate) fn add(arguments: &mut SqliteArguments, value: Held) {
+    match value {
+        Held::Null => arguments.add(None::<i64>),
+        Held::Int(number) => arguments.add(number),
+        Held::Float(number) => arguments.add(number),
+        Held::Text(text) => arguments.add(text),
+        Held::Bytes(bytes) => arguments.add(bytes),
+        Held::Id(id) => arguments.add(id),
+        Held::Json(json) => arguments.add(json),
+    }
+    .expect("each of these types can be encoded");
 }
 
 impl Binds {

@@ -14,6 +14,18 @@ pub enum Row<'r> {
     Postgres(&'r PgRow),
 }
 
+impl<'r> From<&'r SqliteRow> for Row<'r> {
+    fn from(row: &'r SqliteRow) -> Self {
+        Self::Sqlite(row)
+    }
+}
+
+impl<'r> From<&'r PgRow> for Row<'r> {
+    fn from(row: &'r PgRow) -> Self {
+        Self::Postgres(row)
+    }
+}
+
 impl Row<'_> {
     /// The value of a column, by its name or its place.
     ///

@@ -1,13 +1,8 @@
 //! A statement: text, values, and where it runs.
 
 use super::{
-    Bind, Binds, Dialect, Engine, Error, Open, Record, Result, Row, Scope, Text, Texts, Transaction, Value, Weight,
-    bind::{Values, arguments},
-    postgres,
-    sqlite::{No, Readers},
+    Bind, Binds, Dialect, Error, On, Open, Record, Result, Row, Text, Texts, Transaction, Value, Weight, bind::Values, on::TakeAll, sqlite::No,
 };
-use futures::TryStreamExt;
-use sqlx::{AssertSqlSafe, PgPool, SqlSafeStr, SqlStr, query_with};
 use std::{borrow::Cow, fmt::Write as _, mem::replace};
 
 /// A statement that is being written. Its text is made of literals only; every value is bound.
@@ -19,86 +14,6 @@ pub struct Sql<'c> {
     text: Cow<'static, str>,
     binds: Binds,
     texts: Option<&'c Texts>,
-}
-
-/// Where a statement runs.
-pub(crate) enum On<'c> {
-    Readers(&'c Readers),
-    /// Alone on a connection: it sees all rows.
-    Pool(&'c PgPool),
-    /// In a transaction of its own, behind the wall.
-    Walled(&'c PgPool, Scope),
-    Transaction(&'c mut Transaction),
-}
-
-impl<'c> On<'c> {
-    /// To read with, outside any transaction.
-    pub(crate) fn engine(engine: &'c Engine, scope: Scope) -> Self {
-        match (engine, scope) {
-            (Engine::Sqlite(sqlite), _) => Self::Readers(&sqlite.readers),
-            (Engine::Postgres(pool), Scope::System(why)) => {
-                tracing::trace!(why, "a read of all rows");
-                Self::Pool(pool)
-            }
-            (Engine::Postgres(pool), scope) => Self::Walled(pool, scope),
-        }
-    }
-
-    fn dialect(&self) -> Dialect {
-        match self {
-            Self::Readers(_) => Dialect::Sqlite,
-            Self::Pool(_) | Self::Walled(..) => Dialect::Postgres,
-            Self::Transaction(transaction) => transaction.dialect(),
-        }
-    }
-}
-
-/// The one place where the engines fork.
-macro_rules! run {
-    ($self:ident, |$on:ident, $query:ident| $body:expr) => {{
-        $self.note();
-        let text = sql_str($self.text);
-        match ($self.on, $self.binds.values) {
-            (On::Readers(readers), Values::Sqlite(values)) => {
-                let mut reader = readers.get().await?;
-                let result = {
-                    let ($on, $query) = (reader.connection()?, query_with(text, arguments(values)));
-                    $body
-                };
-                reader.settle(result)
-            }
-            (On::Pool($on), Values::Postgres(values)) => {
-                let $query = query_with(text, values);
-                Ok($body?)
-            }
-            (On::Walled(pool, scope), Values::Postgres(values)) => {
-                let mut transaction = postgres::begin(pool, "BEGIN READ ONLY", &scope).await?;
-                let ($on, $query) = (&mut *transaction, query_with(text, values));
-                Ok($body?) // dropped: the ROLLBACK goes out with the pool's own ping, nobody waits for it
-            }
-            (On::Transaction(transaction), values) => {
-                transaction.settle().await?;
-                if replace(&mut transaction.spoiled, true) {
-                    return Err(Error::Spoiled);
-                }
-                let result = match (&mut transaction.open, values) {
-                    (Open::Sqlite(turn), Values::Sqlite(values)) => {
-                        let mut slot = turn.loan().await?.slot().lock().await;
-                        let ($on, $query) = (slot.as_mut().ok_or(Error::Expired)?, query_with(text, arguments(values)));
-                        $body
-                    }
-                    (Open::Postgres(open), Values::Postgres(values)) => {
-                        let ($on, $query) = (&mut **open, query_with(text, values));
-                        $body
-                    }
-                    _ => unreachable!("values are made for the engine"),
-                };
-                transaction.spoiled = !matches!(result, Ok(_) | Err(sqlx::Error::RowNotFound));
-                Ok(result?)
-            }
-            _ => unreachable!("values are made for the engine"),
-        }
-    }};
 }
 
 impl<'c> Sql<'c> {
@@ -175,7 +90,13 @@ impl<'c> Sql<'c> {
     /// # Errors
     /// The statement did not run, or a row could not be read.
     pub async fn all<T: Record>(self) -> Result<Vec<T>> {
-        run!(self, |on, query| query.fetch_all(on).await.and_then(|rows| rows.iter().map(|row| T::read(&row.into())).collect()))
+        let mut rows = Vec::new();
+        let mut take = |row: &Row<'_>| {
+            rows.push(T::read(row)?);
+            Ok(())
+        };
+        self.take_all(&mut take).await?;
+        Ok(rows)
     }
 
     /// The one row there must be.
@@ -183,7 +104,7 @@ impl<'c> Sql<'c> {
     /// # Errors
     /// There is none, the statement did not run, or the row could not be read.
     pub async fn one<T: Record>(self) -> Result<T> {
-        run!(self, |on, query| query.fetch_one(on).await.and_then(|row| T::read(&(&row).into())))
+        Ok(self.opt().await?.ok_or(sqlx::Error::RowNotFound)?)
     }
 
     /// The row, if there is one.
@@ -191,7 +112,15 @@ impl<'c> Sql<'c> {
     /// # Errors
     /// The statement did not run, or the row could not be read.
     pub async fn opt<T: Record>(self) -> Result<Option<T>> {
-        run!(self, |on, query| query.fetch_optional(on).await.and_then(|row| row.map(|row| T::read(&(&row).into())).transpose()))
+        let mut first = None;
+        let mut take = |row: &Row<'_>| {
+            if first.is_none() {
+                first = Some(T::read(row)?);
+            }
+            Ok(())
+        };
+        self.take_all(&mut take).await?;
+        Ok(first)
     }
 
     /// Runs it and counts the rows it changed.
@@ -199,7 +128,12 @@ impl<'c> Sql<'c> {
     /// # Errors
     /// It did not run.
     pub async fn run(self) -> Result<u64> {
-        run!(self, |on, query| query.execute(on).await.map(|done| done.rows_affected()))
+        self.take_all(&mut |_| Ok(())).await
+    }
+
+    async fn take_all(self, take: &mut TakeAll<'_>) -> Result<u64> {
+        self.note();
+        self.on.all(self.text, self.binds.values, take).await
     }
 
     /// Runs it before the next statement of the transaction, or its COMMIT.
@@ -245,27 +179,20 @@ impl<'c> Sql<'c> {
     }
 
     /// As [`Sql::page`], with a reader of its own; true when rows were left out.
-    pub(crate) async fn bounded<T: Weight>(self, bytes: usize, read: impl Fn(&Row<'_>) -> sqlx::Result<T>) -> Result<(Vec<T>, bool)> {
-        run!(self, |on, query| {
-            let mut stream = query.fetch(on);
-            let (mut rows, mut weight) = (Vec::new(), 0);
-            loop {
-                match stream.try_next().await {
-                    Ok(None) => break Ok((rows, false)),
-                    Err(error) => break Err(error),
-                    Ok(Some(row)) => match read(&(&row).into()) {
-                        Err(error) => break Err(error),
-                        Ok(row) => {
-                            weight += row.weight();
-                            if weight > bytes && !rows.is_empty() {
-                                break Ok((rows, true));
-                            }
-                            rows.push(row);
-                        }
-                    },
-                }
+    pub(crate) async fn bounded<T: Weight + Send>(self, bytes: usize, read: impl Fn(&Row<'_>) -> sqlx::Result<T> + Sync) -> Result<(Vec<T>, bool)> {
+        self.note();
+        let (mut rows, mut weight, mut cut) = (Vec::new(), 0, false);
+        let mut take = |row: &Row<'_>| {
+            let row = read(row)?;
+            weight += row.weight();
+            cut = weight > bytes && !rows.is_empty();
+            if !cut {
+                rows.push(row);
             }
-        })
+            Ok(!cut)
+        };
+        self.on.each(self.text, self.binds.values, &mut take).await?;
+        Ok((rows, cut))
     }
 
     fn note(&self) {
@@ -286,24 +213,4 @@ impl<'c> Sql<'c> {
 fn highest(text: &str) -> usize {
     let numbers = text.split('$').skip(1).map(|rest| rest.split(|c: char| !c.is_ascii_digit()).next().unwrap_or_default());
     numbers.filter_map(|number| number.parse().ok()).max().unwrap_or_default()
-}
-
-/// Literals stay what they are; only a text that was put together is allocated.
-fn sql_str(text: Cow<'static, str>) -> SqlStr {
-    match text {
-        Cow::Borrowed(text) => text.into_sql_str(),
-        Cow::Owned(text) => AssertSqlSafe(text).into_sql_str(),
-    }
-}
-
-impl<'r> From<&'r sqlx::sqlite::SqliteRow> for Row<'r> {
-    fn from(row: &'r sqlx::sqlite::SqliteRow) -> Self {
-        Self::Sqlite(row)
-    }
-}
-
-impl<'r> From<&'r sqlx::postgres::PgRow> for Row<'r> {
-    fn from(row: &'r sqlx::postgres::PgRow) -> Self {
-        Self::Postgres(row)
-    }
 }

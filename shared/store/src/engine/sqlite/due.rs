@@ -1,13 +1,15 @@
 //! Statements that were put off, to run together: one trip to the connection's thread instead of one each.
 
-use super::writer::Fence;
+use super::{
+    joined::{Joined, copied},
+    stand::Fence,
+};
 use crate::engine::{
     Error, Result,
     bind::{Held, arguments},
 };
-use futures::{TryStreamExt, future::ready};
-use sqlx::{AssertSqlSafe, Executor, SqliteConnection, query_with};
-use std::fmt::Write as _;
+use futures::{StreamExt, TryStreamExt, future::ready};
+use sqlx::{Executor, SqlStr, SqliteConnection, query_with, sqlite::SqliteArguments};
 
 /// Why a change is refused, when a statement of it changed no row.
 pub(crate) type No = Box<dyn FnOnce() -> Error + Send>;
@@ -15,7 +17,7 @@ pub(crate) type No = Box<dyn FnOnce() -> Error + Send>;
 /// Statements in order.
 #[derive(Default)]
 pub(super) struct Due {
-    text: String,
+    joined: Joined,
     values: Vec<Held>,
     /// One for each statement.
     noes: Vec<Option<No>>,
@@ -34,79 +36,74 @@ impl Due {
         self.noes.is_empty()
     }
 
-    /// `$n` of the statement becomes the place of its value among all values.
+    /// Of all its statements.
+    pub(super) fn text(&self) -> &str {
+        self.joined.text()
+    }
+
     pub(super) fn add(&mut self, text: &str, values: Vec<Held>, no: Option<No>) {
-        let text = text.strip_suffix(';').unwrap_or(text);
-        debug_assert!(!text.contains([';', '?']), "one statement, its values numbered: {text}");
-        if !self.is_empty() {
-            self.text.push_str("; ");
-        }
-        renumber(text, self.values.len(), &mut self.text);
+        debug_assert!(!text.trim_end_matches(';').contains([';', '?']), "one statement, its values numbered: {text}");
+        self.joined.push(text, values.len());
         self.values.extend(values);
         self.noes.push(no);
     }
 
     pub(super) async fn run(self, connection: &mut SqliteConnection) -> Result<()> {
-        match self.run_after(Fence("", 0), connection).await {
+        match self.run_after(Fence::NONE, connection).await {
             Ran::Before(error) => Err(error.into()),
             Ran::After(result) => result,
         }
     }
 
     /// Puts up the fence, then runs all of it.
-    pub(super) async fn run_after(mut self, fence: Fence, connection: &mut SqliteConnection) -> Ran {
-        if fence.1 > 0 {
-            self.text = [fence.0, "; ", &self.text].concat();
-        }
-        let query = query_with(AssertSqlSafe(self.text), arguments(self.values));
-        let mut ends = connection.fetch_many(query).try_filter_map(|end| ready(Ok(end.left())));
-        for _ in 0..fence.1 {
-            if let Err(error) = next(&mut ends).await {
-                return Ran::Before(error);
-            }
-        }
+    pub(super) async fn run_after(self, fence: Fence, connection: &mut SqliteConnection) -> Ran {
+        let (count, mut noes) = (self.noes.len(), self.noes.into_iter());
         let mut refused = Ok(());
-        for no in self.noes {
-            match (next(&mut ends).await, no) {
-                (Err(error), _) => return Ran::After(Err(error.into())),
-                (Ok(0), Some(no)) if refused.is_ok() => refused = Err(no()),
-                (Ok(_), _) => {}
+        let ran = run(self.joined.behind(fence.0).into_text(), arguments(self.values), (fence.1, count), connection, |rows| {
+            if let (0, Some(no), true) = (rows, noes.next().flatten(), refused.is_ok()) {
+                refused = Err(no());
+            }
+        });
+        match ran.await {
+            Ran::After(Ok(())) => Ran::After(refused),
+            ended => ended,
+        }
+    }
+
+    /// Puts up the fence, then runs all of all of them: one trip for many transactions. `Ok(false)`: one of them is refused or failed,
+    /// and they have to be tried one by one.
+    ///
+    /// # Errors
+    /// The fence did not stand.
+    pub(super) fn run_all<'c>(all: &[Due], fence: Fence, on: &'c mut SqliteConnection) -> impl Future<Output = sqlx::Result<bool>> + Send + use<'c> {
+        let mut joined = Joined::default().behind(fence.0);
+        all.iter().for_each(|due| joined.push(due.text(), due.values.len()));
+        let values = copied(all.iter().flat_map(|due| &due.values));
+        let must_change: Vec<bool> = all.iter().flat_map(|due| &due.noes).map(Option::is_some).collect();
+        async move {
+            let (mut place, mut refused) = (0, false);
+            let ran = run(joined.into_text(), values, (fence.1, must_change.len()), on, |rows| {
+                refused |= rows == 0 && must_change[place];
+                place += 1;
+            });
+            match ran.await {
+                Ran::Before(error) => Err(error),
+                Ran::After(ended) => Ok(ended.is_ok() && !refused),
             }
         }
-        Ran::After(refused)
     }
 }
 
-/// The rows that the next statement changed.
-async fn next<S>(ends: &mut S) -> sqlx::Result<u64>
-where
-    S: futures::Stream<Item = sqlx::Result<sqlx::sqlite::SqliteQueryResult>> + Unpin,
-{
-    ends.try_next().await?.map(|end| end.rows_affected()).ok_or(sqlx::Error::WorkerCrashed)
-}
-
-/// Copies a statement, its `$1` as `$(1 + before)`.
-fn renumber(text: &str, before: usize, into: &mut String) {
-    into.reserve(text.len() + 64);
-    let mut parts = text.split('$');
-    into.push_str(parts.next().unwrap_or_default());
-    for part in parts {
-        let digits = part.bytes().take_while(u8::is_ascii_digit).count();
-        let number: usize = part[..digits].parse().unwrap_or_default();
-        write!(into, "${}{}", number + before, &part[digits..]).expect("a String takes everything");
+/// Runs a text of `fence` statements and `count` more, and tells of each of these how many rows it changed.
+async fn run(text: SqlStr, values: SqliteArguments, (fence, count): (usize, usize), on: &mut SqliteConnection, mut changed: impl FnMut(u64)) -> Ran {
+    let mut ends = on.fetch_many(query_with(text, values)).try_filter_map(|end| ready(Ok(end.left())));
+    for place in 0..fence + count {
+        match ends.next().await.unwrap_or(Err(sqlx::Error::WorkerCrashed)) {
+            Err(error) if place < fence => return Ran::Before(error),
+            Err(error) => return Ran::After(Err(error.into())),
+            Ok(_) if place < fence => {}
+            Ok(end) => changed(end.rows_affected()),
+        }
     }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn values_keep_their_statements_when_these_are_joined() {
-        let mut due = Due::default();
-        due.add("insert into a values ($1, $2)", vec![Held::Int(1), Held::Int(2)], None);
-        due.add("update b set c = $2 where d = $1 or $1 < $12", vec![Held::Int(3), Held::Int(4)], None);
-        assert_eq!(due.text, "insert into a values ($1, $2); update b set c = $4 where d = $3 or $3 < $14");
-        assert_eq!((due.values.len(), due.noes.len()), (4, 2));
-    }
+    Ran::After(Ok(()))
 }

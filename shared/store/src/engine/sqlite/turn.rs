@@ -4,7 +4,8 @@
 
 use super::{
     due::{Due, No},
-    writer::{Asked, Loan},
+    loan::Loan,
+    waiting::Asked,
 };
 use crate::engine::{Error, Result, bind::Held};
 use std::sync::Arc;

@@ -8,9 +8,15 @@
 //!
 //! Each text is a hop to sqlx's thread and back: a wake-up of one thread, then of another, and most of what a write costs. A transaction
 //! that reads makes one for each of its texts and one for its fence; one that only writes leaves its statements here as a job, which runs
-//! together with its fence in one hop.
+//! together with its fence, and with other jobs of the same text, in one hop. When one of those is refused they are rolled back and run one
+//! by one.
 
-use super::due::{Due, Ran};
+use super::{
+    due::{Due, Ran},
+    loan::{Ack, Loan, Outcome},
+    stand::{Fence, Stand},
+    waiting::{Asked, Waiting},
+};
 use crate::engine::{Error, Limits, Result};
 use sqlx::{ConnectOptions, Connection, SqliteConnection, sqlite::SqliteConnectOptions};
 use std::{sync::Arc, time::Instant};
@@ -19,110 +25,32 @@ use tokio::{
     time::timeout,
 };
 
-/// The connection while it is lent. Empty means: your time is over.
-type Slot = Arc<Mutex<Option<SqliteConnection>>>;
-/// Where the outcome of the COMMIT goes.
-type Ack = oneshot::Sender<Result<()>>;
-/// What the writer is asked for.
-pub(super) enum Asked {
-    /// The connection, until the loan ends.
-    Loan(oneshot::Sender<Result<Loan>>),
-    /// To run these statements as a transaction, and to say when they are kept.
-    Job(Due, Ack),
-    /// To finish.
-    Close,
-}
-
-impl Asked {
-    /// Nobody waits for it any more.
-    fn is_gone(&self) -> bool {
-        match self {
-            Self::Loan(waiter) => waiter.is_closed(),
-            Self::Job(_, ack) => ack.is_closed(),
-            Self::Close => false,
-        }
-    }
-
-    fn refuse(self, error: Error) {
-        match self {
-            Self::Loan(waiter) => drop(waiter.send(Err(error))),
-            Self::Job(_, ack) => drop(ack.send(Err(error))),
-            Self::Close => {}
-        }
-    }
-}
-
 /// Who waits for the COMMIT, and what to say when it succeeds.
 type Acks = Vec<(Ack, Result<()>)>;
-
-/// What stands before a transaction, and of how many statements it is.
-#[derive(Clone, Copy)]
-pub(super) struct Fence(pub(super) &'static str, pub(super) usize);
-
-/// What opens the first transaction of a batch.
-const BEGIN: Fence = Fence("BEGIN IMMEDIATE", 1);
-
-/// What a transaction holds. Dropped: rolled back.
-pub(crate) struct Loan {
-    slot: Slot,
-    done: oneshot::Sender<Outcome>,
-}
-
-/// How a loan ends, when it does not just go away.
-enum Outcome {
-    /// Keep what was written, and say when it is.
-    Keep(Ack),
-    /// Roll it back, and say when what was *read* is true: a neighbour's row is visible before its COMMIT.
-    Undo(Ack),
-}
-
-impl Loan {
-    pub(crate) fn slot(&self) -> &Mutex<Option<SqliteConnection>> {
-        &self.slot
-    }
-
-    pub(crate) async fn keep(self) -> Result<()> {
-        self.end(Outcome::Keep).await
-    }
-
-    pub(crate) async fn undo(self) -> Result<()> {
-        self.end(Outcome::Undo).await
-    }
-
-    async fn end(self, how: fn(Ack) -> Outcome) -> Result<()> {
-        let (ack, outcome) = oneshot::channel();
-        self.done.send(how(ack)).map_err(|_| Error::Expired)?;
-        outcome.await.map_err(|_| Error::Expired)?
-    }
-}
 
 pub(super) struct Writer {
     options: SqliteConnectOptions,
     limits: Limits,
-    queue: mpsc::Receiver<Asked>,
+    waiting: Waiting,
     connection: Option<SqliteConnection>,
 }
 
 impl Writer {
     pub(super) fn new(options: SqliteConnectOptions, limits: Limits, queue: mpsc::Receiver<Asked>) -> Self {
-        Self { options, limits, queue, connection: None }
+        Self { options, limits, waiting: Waiting::new(queue), connection: None }
     }
 
     pub(super) async fn run(mut self) {
-        while let Some(asked) = self.queue.recv().await {
-            match asked {
-                Asked::Close => self.queue.close(),
-                gone if gone.is_gone() => {}
-                first => self.serve(first).await,
-            }
+        while self.waiting.anybody().await {
+            self.serve().await;
         }
         self.reset().await;
     }
 
     /// One COMMIT's worth of transactions, and the answers.
-    async fn serve(&mut self, first: Asked) {
+    async fn serve(&mut self) {
         let mut acks = Vec::new();
-        let kept = self.batch(first, &mut acks).await.map_err(Error::not_kept);
+        let kept = self.batch(&mut acks).await.map_err(Error::not_kept);
         // BEGIN, SAVEPOINT, RELEASE, ROLLBACK or COMMIT failed: disk full, I/O error, or an error on which SQLite rolled back everything.
         // What state the connection is in is anybody's guess; closing it rolls back, and a fresh one costs a millisecond.
         if kept.is_err() {
@@ -134,63 +62,90 @@ impl Writer {
     }
 
     /// `Err`: nothing of any of them was kept.
-    async fn batch(&mut self, first: Asked, acks: &mut Acks) -> sqlx::Result<()> {
+    async fn batch(&mut self, acks: &mut Acks) -> sqlx::Result<()> {
+        let Some(first) = self.waiting.next() else { return Ok(()) };
         if let Err(cause) = self.connect().await {
             first.refuse(Error::not_kept(cause));
             return Ok(()); // nobody else was served
         }
-        let (began, mut next, mut fence, mut fenced) = (Instant::now(), first, BEGIN, false);
-        loop {
-            let kept = self.member(next, fence, acks).await?;
-            match (kept, fenced) {
-                (true, _) => {}
-                (false, true) => self.run_text("ROLLBACK TO member").await?, // the savepoint stays, clean, for the next one
-                (false, false) => return self.run_text("ROLLBACK").await,    // it was alone
-            }
+        let (began, mut stand, mut next) = (Instant::now(), Stand::Outside, Some(first));
+        while let Some(asked) = next {
+            stand = match asked {
+                Asked::Job(due, ack) => self.jobs(due, ack, stand, acks).await?,
+                Asked::Loan(waiter) => self.loan(waiter, stand, acks).await?,
+                Asked::Close => stand, // not given out
+            };
             if acks.len() >= self.limits.members || began.elapsed() >= self.limits.age {
                 break;
             }
-            let Some(waiter) = self.waiting() else { break };
-            (next, fence, fenced) = (waiter, fence_after(fenced, kept), true);
+            self.waiting.look();
+            next = self.waiting.next();
         }
-        self.run_text("COMMIT").await
-    }
-
-    /// One transaction, behind its fence. True: it is to be kept.
-    async fn member(&mut self, asked: Asked, fence: Fence, acks: &mut Acks) -> sqlx::Result<bool> {
-        match asked {
-            Asked::Job(due, ack) => self.work(due, ack, fence, acks).await,
-            Asked::Loan(waiter) => {
-                if fence.1 > 0 {
-                    self.run_text(fence.0).await?;
-                }
-                Ok(self.lend(waiter, acks).await)
-            }
-            Asked::Close => Ok(true),
+        match stand {
+            Stand::Outside => Ok(()),
+            _ => self.run_text("COMMIT").await,
         }
     }
 
-    /// Runs a job. What it is told, also when it is refused or failed, may rest on its neighbours: it waits for their COMMIT.
-    async fn work(&mut self, due: Due, ack: Ack, fence: Fence, acks: &mut Acks) -> sqlx::Result<bool> {
+    /// A job, and all that wait with the same text: most of what a small one costs is the trip.
+    async fn jobs(&mut self, first: Due, ack: Ack, stand: Stand, acks: &mut Acks) -> sqlx::Result<Stand> {
+        let (mut dues, mut waiters) = (vec![first], vec![ack]);
+        self.waiting.alike(&mut dues, &mut waiters);
+        if dues.len() == 1 {
+            return self.one_by_one(dues, waiters, stand, acks).await;
+        }
         let connection = self.connection.as_mut().ok_or(sqlx::Error::WorkerCrashed)?;
-        let (outcome, broken) = match due.run_after(fence, connection).await {
-            Ran::After(outcome) => (outcome, None),
-            Ran::Before(error) => (Ok(()), Some(error)),
-        };
-        let kept = outcome.is_ok();
-        acks.push((ack, outcome));
-        broken.map_or(Ok(kept), Err)
+        let ended = Due::run_all(&dues, stand.firm_fence(), connection).await;
+        if matches!(ended, Ok(true)) {
+            acks.extend(waiters.into_iter().map(|ack| (ack, Ok(()))));
+            return Ok(Stand::Kept);
+        }
+        if let Err(error) = ended {
+            acks.extend(waiters.into_iter().map(|ack| (ack, Ok(()))));
+            return Err(error);
+        }
+        self.run_text("ROLLBACK TO member").await?;
+        self.one_by_one(dues, waiters, Stand::Clean, acks).await
     }
 
-    /// The next in line who is still there.
-    fn waiting(&mut self) -> Option<Asked> {
-        loop {
-            match self.queue.try_recv() {
-                Ok(Asked::Close) => self.queue.close(),
-                Ok(gone) if gone.is_gone() => {}
-                Ok(asked) => return Some(asked),
-                Err(_) => return None,
+    /// Runs jobs. What one is told, also when it is refused or failed, may rest on its neighbours: it waits for their COMMIT.
+    async fn one_by_one(&mut self, dues: Vec<Due>, waiters: Vec<Ack>, mut stand: Stand, acks: &mut Acks) -> sqlx::Result<Stand> {
+        let mut broken = Ok(());
+        for (due, ack) in dues.into_iter().zip(waiters) {
+            if broken.is_err() {
+                acks.push((ack, Ok(()))); // to be told with the others
+                continue;
             }
+            let connection = self.connection.as_mut().ok_or(sqlx::Error::WorkerCrashed)?;
+            let (outcome, kept) = match due.run_after(stand.fence(), connection).await {
+                Ran::After(outcome) => (outcome.clone(), self.ended(stand, outcome.is_ok()).await),
+                Ran::Before(error) => (Ok(()), Err(error)),
+            };
+            acks.push((ack, outcome));
+            match kept {
+                Ok(next) => stand = next,
+                Err(error) => broken = Err(error),
+            }
+        }
+        broken.map(|()| stand)
+    }
+
+    async fn loan(&mut self, waiter: oneshot::Sender<Result<Loan>>, stand: Stand, acks: &mut Acks) -> sqlx::Result<Stand> {
+        let Fence(text, size) = stand.fence();
+        if size > 0 {
+            self.run_text(text).await?;
+        }
+        let kept = self.lend(waiter, acks).await;
+        self.ended(stand, kept).await
+    }
+
+    /// Where the batch stands after a transaction that began at `stand`.
+    async fn ended(&mut self, stand: Stand, kept: bool) -> sqlx::Result<Stand> {
+        match (kept, stand) {
+            (true, Stand::Outside) => Ok(Stand::Alone),
+            (true, _) => Ok(Stand::Kept),
+            (false, Stand::Outside) => self.run_text("ROLLBACK").await.map(|()| Stand::Outside), // it was alone
+            (false, _) => self.run_text("ROLLBACK TO member").await.map(|()| Stand::Clean),
         }
     }
 
@@ -233,15 +188,5 @@ impl Writer {
         if let Some(connection) = self.connection.take() {
             connection.close().await.ok();
         }
-    }
-}
-
-/// Fences the next one off from those before it. The first of a batch needs no fence: a lone transaction costs BEGIN and COMMIT only.
-/// The RELEASE also proves that the transaction is still the one we began (SQLite ends it by itself on some errors).
-fn fence_after(fenced: bool, kept: bool) -> Fence {
-    match (fenced, kept) {
-        (false, _) => Fence("SAVEPOINT member", 1),
-        (true, true) => Fence("RELEASE member; SAVEPOINT member", 2),
-        (true, false) => Fence("", 0),
     }
 }
