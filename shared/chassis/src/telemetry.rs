@@ -18,16 +18,16 @@ use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{EnvFilter, Layer};
+use tracing_subscriber::{
+    Layer,
+    filter::{LevelFilter, Targets},
+};
 
 pub use calls::Calls;
 pub use line::Format;
 pub use metrics::Metrics;
 pub use trace::{Kind, Trace};
 pub use traceparent::TraceParent;
-
-/// What is exported must not say how it is exported, or each span would make more.
-const QUIET: &str = "h2=off,hyper=off,hyper_util=off,tonic=off,tower=off,opentelemetry=error";
 
 /// Whether calls become spans.
 static EXPORTS: AtomicBool = AtomicBool::new(false);
@@ -84,7 +84,7 @@ impl Telemetry {
         let metrics = exporters.metrics(&settings.name)?;
         let spans = traces.as_ref().map(|traces| {
             let layer = tracing_opentelemetry::layer().with_tracer(traces.tracer("onemesh"));
-            layer.with_filter(EnvFilter::new(format!("info,{QUIET},opentelemetry=off")))
+            layer.with_filter(quiet().with_target("opentelemetry", LevelFilter::OFF).with_default(LevelFilter::INFO))
         });
         let logs = tracing_subscriber::fmt::layer().event_format(settings.format).with_writer(std::io::stderr).with_filter(filter);
         tracing_subscriber::registry().with(spans).with(logs).try_init().map_err(|_| Error::Twice)?;
@@ -113,9 +113,17 @@ impl Telemetry {
     }
 }
 
+/// What is exported must not say how it is exported, or each span would make more.
+fn quiet() -> Targets {
+    let silent = ["h2", "hyper", "hyper_util", "tonic", "tower"].map(|library| (library, LevelFilter::OFF));
+    Targets::new().with_targets(silent).with_target("opentelemetry", LevelFilter::ERROR)
+}
+
 /// The caller's directives over the quiet ones: who asks for `h2=debug` by name gets it.
-fn filter(text: &str) -> Result<EnvFilter, Error> {
-    EnvFilter::builder().parse(format!("{QUIET},{text}")).map_err(|_| Error::Filter(text.to_owned()))
+fn filter(text: &str) -> Result<Targets, Error> {
+    let asked: Targets = text.parse().map_err(|_| Error::Filter(text.to_owned()))?;
+    let default = asked.default_level().unwrap_or(LevelFilter::OFF);
+    Ok(quiet().with_targets(asked).with_default(default))
 }
 
 #[cfg(test)]

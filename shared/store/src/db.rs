@@ -2,7 +2,7 @@
 
 use crate::{
     Limits, Migration, Result, System, Tenant, Texts,
-    engine::{Engine, Error, Limits as EngineLimits, Scope, postgres, sqlite::Sqlite},
+    engine::{Engine, Error, Kept, Limits as EngineLimits, Scope, postgres, sqlite::Sqlite},
     migrate, purge,
 };
 use chassis::{
@@ -10,6 +10,7 @@ use chassis::{
     secret::{Sealer, Secrets},
 };
 use contract::id::GroupId;
+use futures::{FutureExt, future::BoxFuture};
 use std::{path::PathBuf, sync::Arc};
 use tokio::sync::Notify;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -19,7 +20,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 pub struct Db(pub(crate) Arc<Shared>);
 
 pub(crate) struct Shared {
-    pub(crate) engine: Engine,
+    engine: Kept,
     pub(crate) clock: Clock,
     pub(crate) sealers: Sealers,
     pub(crate) texts: Option<Texts>,
@@ -116,7 +117,11 @@ impl Db {
     ///
     /// # Errors
     /// A bad setting, a schema or a secret that does not fit, or an engine that is not there.
-    pub async fn open(options: DbOptions) -> Result<Self, OpenError> {
+    pub fn open(options: DbOptions) -> BoxFuture<'static, Result<Self, OpenError>> {
+        Self::ready(options).boxed()
+    }
+
+    async fn ready(options: DbOptions) -> Result<Self, OpenError> {
         migrate::run(&options).await?;
         let engine = options.engine(&options.url, options.limits).await?;
         let sealers = Sealers {
@@ -126,7 +131,7 @@ impl Db {
         };
         let DbOptions { clock, texts, .. } = options;
         let (closing, tasks) = (CancellationToken::new(), TaskTracker::new());
-        let db = Self(Arc::new(Shared { engine, clock, sealers, texts, news: Arc::default(), closing, tasks }));
+        let db = Self(Arc::new(Shared { engine: Box::new(engine), clock, sealers, texts, news: Arc::default(), closing, tasks }));
         db.0.tasks.spawn(purge::run(Arc::downgrade(&db.0), db.0.closing.clone()));
         Ok(db)
     }
@@ -146,6 +151,10 @@ impl Db {
         System::new(self, why)
     }
 
+    pub(crate) fn engine(&self) -> &Engine {
+        (*self.0.engine).as_ref()
+    }
+
     /// The clock it was opened with.
     #[must_use]
     pub fn clock(&self) -> &Clock {
@@ -163,7 +172,7 @@ impl Db {
         self.0.closing.cancel();
         self.0.tasks.close();
         self.0.tasks.wait().await;
-        self.0.engine.close().await;
+        self.engine().close().await;
     }
 }
 

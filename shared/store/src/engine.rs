@@ -31,6 +31,10 @@ pub(crate) use on::On;
 pub(crate) use scope::{Scope, words};
 pub(crate) use transaction::{Open, Transaction};
 
+use futures::{
+    FutureExt, TryFutureExt,
+    future::{BoxFuture, ready},
+};
 use sqlx::PgPool;
 
 /// Which engine a statement will run on, where its text has to differ.
@@ -41,6 +45,15 @@ pub enum Dialect {
     /// One schema per service.
     Postgres,
 }
+
+impl AsRef<Engine> for Engine {
+    fn as_ref(&self) -> &Engine {
+        self
+    }
+}
+
+/// An open engine whose destructor is compiled here, as [`Transaction`]'s is.
+pub(crate) type Kept = Box<dyn AsRef<Engine> + Send + Sync>;
 
 /// An open engine.
 pub(crate) enum Engine {
@@ -57,17 +70,17 @@ impl Engine {
     }
 
     /// On SQLite it waits for its turn when it first reads, or not at all.
-    pub(crate) async fn begin(&self, scope: &Scope) -> Result<Open> {
+    pub(crate) fn begin(&self, scope: &Scope) -> BoxFuture<'static, Result<Transaction>> {
         match self {
-            Self::Sqlite(sqlite) => Ok(Open::Sqlite(sqlite.turn())),
-            Self::Postgres(pool) => postgres::begin(pool, "BEGIN", scope).await.map(Open::Postgres),
+            Self::Sqlite(sqlite) => ready(Ok(Transaction::new(Open::Sqlite(sqlite.turn())))).boxed(),
+            Self::Postgres(pool) => postgres::begin(pool, "BEGIN", scope).map_ok(|open| Transaction::new(Open::Postgres(open))).boxed(),
         }
     }
 
-    pub(crate) async fn close(&self) {
+    pub(crate) fn close(&self) -> BoxFuture<'_, ()> {
         match self {
-            Self::Sqlite(sqlite) => sqlite.close().await,
-            Self::Postgres(pool) => pool.close().await,
+            Self::Sqlite(sqlite) => sqlite.close().boxed(),
+            Self::Postgres(pool) => pool.close().boxed(),
         }
     }
 }

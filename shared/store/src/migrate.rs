@@ -114,7 +114,7 @@ struct Steps<'a> {
 impl Steps<'_> {
     async fn run(&self) -> Result<(), Error> {
         let failed = |cause| Error::Store { schema: self.schema(), cause };
-        let mut transaction = Transaction::new(self.engine.begin(&Scope::System("migration")).await.map_err(failed)?);
+        let mut transaction = self.engine.begin(&Scope::System("migration")).await.map_err(failed)?;
         self.in_order()?;
         lock(&mut transaction, &self.options.schema).await.map_err(failed)?;
         let made = match self.options.migrate {

@@ -59,7 +59,7 @@ impl Db {
             Err(refusal) => Err(refused(tx, refusal).await),
         };
         match (result, claim) {
-            (Err(refusal), Some(claim)) if self.0.engine.dialect() == Dialect::Sqlite => self.answered(principal, &claim).await?.ok_or(refusal),
+            (Err(refusal), Some(claim)) if self.engine().dialect() == Dialect::Sqlite => self.answered(principal, &claim).await?.ok_or(refusal),
             (result, _) => result,
         }
     }
@@ -89,7 +89,7 @@ where
     let tried = input.validate_only();
     let answer = change(principal, tx, input).await?;
     if tried {
-        tx.transaction.settle().await?;
+        tx.settle().await?;
     }
     Ok(if tried { Outcome::Seen(answer) } else { Outcome::Made(answer) })
 }

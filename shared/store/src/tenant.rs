@@ -24,7 +24,7 @@ impl<'db> Tenant<'db> {
     }
 
     pub(crate) fn composed(&self, text: std::borrow::Cow<'static, str>) -> Sql<'db> {
-        Sql::new(On::engine(&self.db.0.engine, self.scope.clone()), text, self.db.0.texts.as_ref())
+        Sql::new(On::engine(self.db.engine(), self.scope.clone()), text, self.db.0.texts.as_ref())
     }
 
     pub(crate) fn db(&self) -> &'db Db {

@@ -9,6 +9,7 @@ use crate::{
 use bytes::Bytes;
 use chassis::principal::Principal;
 use contract::{id::GroupId, identity::v1::ActorKind, internal::v1::LogEvent};
+use futures::{FutureExt, future::BoxFuture};
 use std::sync::Arc;
 use tokio::sync::Notify;
 
@@ -64,7 +65,7 @@ impl Tx {
 
     /// On SQLite it waits its turn when it first reads, or not at all.
     pub(crate) async fn late(db: &Db, scope: Scope, author: Author) -> Result<Self> {
-        let transaction = Transaction::new(db.0.engine.begin(&scope).await?);
+        let transaction = db.engine().begin(&scope).await?;
         let (now, shared) = (At(db.0.clock.micros()), db.0.clone());
         Ok(Self { transaction, author, events: Vec::new(), scope, now, shared, wakes: Vec::new() })
     }
@@ -115,14 +116,20 @@ impl Tx {
         self.finish(None).await
     }
 
+    /// Runs what was put off.
+    pub(crate) fn settle(&mut self) -> BoxFuture<'_, Result<()>> {
+        self.transaction.settle().boxed()
+    }
+
     /// Writes the events and the answer, then commits.
-    pub(crate) async fn finish(mut self, answer: Option<(&Claim, Vec<u8>)>) -> Result<()> {
-        self.flush(answer).await?;
-        self.transaction.commit().await?;
-        for who in self.wakes {
-            who.notify_one();
+    pub(crate) fn finish<'a>(mut self, answer: Option<(&'a Claim, Vec<u8>)>) -> BoxFuture<'a, Result<()>> {
+        async move {
+            self.flush(answer).await?;
+            self.transaction.commit().await?;
+            self.wakes.iter().for_each(|who| who.notify_one());
+            Ok(())
         }
-        Ok(())
+        .boxed()
     }
 
     /// Rolls back, and returns when what was read is true: a neighbour's row is visible before its COMMIT.

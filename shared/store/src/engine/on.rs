@@ -1,6 +1,7 @@
 //! Where a statement runs: the one place where the engines fork.
 //!
-//! Nothing here knows what a row is read into, so sqlx is compiled once, and not again for each type in each crate.
+//! Nothing here knows what a row is read into, and what leaves this crate is boxed: an `async fn` is compiled where it is awaited, and each
+//! service would compile sqlx again.
 
 use super::{
     Dialect, Engine, Error, Open, Result, Row, Scope, Transaction,
@@ -8,7 +9,7 @@ use super::{
     postgres,
     sqlite::Sqlite,
 };
-use futures::{Stream, TryStreamExt};
+use futures::{FutureExt, Stream, TryStreamExt, future::BoxFuture};
 use sqlx::{
     AssertSqlSafe, Either, Executor, PgConnection, PgPool, SqlSafeStr, SqlStr, SqliteConnection,
     postgres::{PgArguments, PgQueryResult},
@@ -56,19 +57,32 @@ impl<'c> On<'c> {
     }
 
     /// All rows, and how many were changed.
-    pub(super) async fn all(self, text: Text, values: Values, take: &mut TakeAll<'_>) -> Result<u64> {
-        match (self, values) {
-            (Self::Readers(sqlite), Values::Sqlite(values)) => {
-                let rows = sqlite.trips.rows(text, values).await?;
-                rows.iter().try_for_each(|row| take(&row.into()))?;
-                Ok(0)
+    pub(super) fn all<'t>(self, text: Text, values: Values, take: &'t mut TakeAll<'t>) -> BoxFuture<'t, Result<u64>>
+    where
+        'c: 't,
+    {
+        async move {
+            match (self, values) {
+                (Self::Readers(sqlite), Values::Sqlite(values)) => {
+                    let rows = sqlite.trips.rows(text, values).await?;
+                    rows.iter().try_for_each(|row| take(&row.into()))?;
+                    Ok(0)
+                }
+                (on, values) => on.run(text, values, &mut |row| take(row).map(|()| true)).await,
             }
-            (on, values) => on.each(text, values, &mut |row| take(row).map(|()| true)).await,
         }
+        .boxed()
     }
 
     /// Row by row, until `take` has enough; and how many were changed.
-    pub(super) async fn each(self, text: Text, values: Values, take: &mut Take<'_>) -> Result<u64> {
+    pub(super) fn each<'t>(self, text: Text, values: Values, take: &'t mut Take<'t>) -> BoxFuture<'t, Result<u64>>
+    where
+        'c: 't,
+    {
+        self.run(text, values, take).boxed()
+    }
+
+    async fn run(self, text: Text, values: Values, take: &mut Take<'_>) -> Result<u64> {
         match (self, values) {
             (Self::Readers(sqlite), Values::Sqlite(values)) => {
                 let mut reader = sqlite.readers.get().await?;
@@ -86,7 +100,7 @@ impl<'c> On<'c> {
                 if replace(&mut transaction.spoiled, true) {
                     return Err(Error::Spoiled);
                 }
-                let result = in_transaction(&mut transaction.open, text, values, take).await?;
+                let result = in_transaction(transaction.open(), text, values, take).await?;
                 transaction.spoiled = result.is_err();
                 Ok(result?)
             }

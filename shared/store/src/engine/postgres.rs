@@ -1,6 +1,7 @@
 //! Postgres: a pool, and one schema per service.
 
 use super::{Error, Limits, Result, Scope};
+use futures::{FutureExt, future::BoxFuture};
 use sqlx::{
     AssertSqlSafe, ConnectOptions, Connection, PgPool, Postgres, Transaction,
     postgres::{PgConnectOptions, PgPoolOptions},
@@ -46,8 +47,9 @@ pub(crate) async fn pool(options: PgConnectOptions, limits: Limits) -> Result<Pg
 }
 
 /// A transaction behind the wall of its groups.
-pub(crate) async fn begin(pool: &PgPool, begin: &str, scope: &Scope) -> Result<Transaction<'static, Postgres>> {
-    pool.begin_with(AssertSqlSafe(scope.begin(begin))).await.map_err(Error::not_kept)
+pub(crate) fn begin(pool: &PgPool, begin: &str, scope: &Scope) -> BoxFuture<'static, Result<Transaction<'static, Postgres>>> {
+    let (pool, text) = (pool.clone(), AssertSqlSafe(scope.begin(begin)));
+    async move { pool.begin_with(text).await.map_err(Error::not_kept) }.boxed()
 }
 
 /// Ends a transaction, and tells what is known of it.

@@ -1,8 +1,6 @@
 //! A statement: text, values, and where it runs.
 
-use super::{
-    Bind, Binds, Dialect, Error, On, Open, Record, Result, Row, Text, Texts, Transaction, Value, Weight, bind::Values, on::TakeAll, sqlite::No,
-};
+use super::{Bind, Binds, Dialect, Error, On, Open, Record, Result, Row, Text, Texts, Value, Weight, bind::Values, on::TakeAll, sqlite::No};
 use std::{borrow::Cow, fmt::Write as _, mem::replace};
 
 /// A statement that is being written. Its text is made of literals only; every value is bound.
@@ -156,7 +154,9 @@ impl<'c> Sql<'c> {
     }
 
     async fn put_off(mut self, no: Option<No>) -> Result<()> {
-        if let On::Transaction(Transaction { open: Open::Sqlite(turn), .. }) = &mut self.on {
+        if let On::Transaction(transaction) = &mut self.on
+            && let Open::Sqlite(turn) = transaction.open()
+        {
             let Values::Sqlite(values) = replace(&mut self.binds.values, Values::Sqlite(Vec::new())) else {
                 unreachable!("values are made for the engine")
             };

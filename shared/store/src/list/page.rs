@@ -46,7 +46,7 @@ impl Query<'_> {
         if after.as_ref().is_some_and(|key| key.len() != self.order.terms.len()) {
             return Err(Refusal::new(Reason::InvalidPageToken, "this page_token is of another release; begin without one"));
         }
-        let dialect = tenant.db().0.engine.dialect();
+        let dialect = tenant.db().engine().dialect();
         let (statement, numbered) = self.statement(dialect, tenant.groups(), after.as_deref())?;
         let sql = tenant.composed("".into()).composed(&statement.text, statement.values);
         let terms = &self.order.terms;
