@@ -121,7 +121,11 @@ fn quiet() -> Targets {
 
 /// The caller's directives over the quiet ones: who asks for `h2=debug` by name gets it.
 fn filter(text: &str) -> Result<Targets, Error> {
-    let asked: Targets = text.parse().map_err(|_| Error::Filter(text.to_owned()))?;
+    let wrong = || Error::Filter(text.to_owned());
+    if text.split(',').any(|directive| directive.trim_start().starts_with('=')) {
+        return Err(wrong()); // to Targets, a level for nobody
+    }
+    let asked: Targets = text.parse().map_err(|_| wrong())?;
     let default = asked.default_level().unwrap_or(LevelFilter::OFF);
     Ok(quiet().with_targets(asked).with_default(default))
 }
