@@ -13,7 +13,7 @@ use store::{At, Db, DbOptions};
 const ROWS: i64 = 1_000_000;
 const BATCH: i64 = 20_000;
 const CALLS: u32 = 1_000;
-/// Interleaved, of which the median counts.
+/// Interleaved, of which the cheapest counts.
 const ROUNDS: usize = 5;
 
 pub(crate) async fn print() {
@@ -36,7 +36,7 @@ pub(crate) async fn print() {
         few.push(page(client.clone(), &few_at).await); // of 10,000
         many.push(page(client.clone(), &many_at).await); // of 100,000
     }
-    let (few, many) = (median(few), median(many));
+    let (few, many) = (least(&few), least(&many));
     println!("{:<34} {CALLS:>10} {few:>8.0} {:>8.2} {:>8.2}", "of 10,000 of its type", 1.0, 1.0);
     println!("{:<34} {CALLS:>10} {many:>8.0} {:>8.2} {:>8.2}", "of 100,000 of its type", many / few, 1.3);
     db.close().await;
@@ -84,7 +84,6 @@ async fn page(mut client: ThingServiceClient<Client>, request: &ListThingsReques
     (process::own_cpu() - before).as_secs_f64() * 1e6 / f64::from(CALLS)
 }
 
-fn median(mut rounds: Vec<f64>) -> f64 {
-    rounds.sort_by(f64::total_cmp);
-    rounds[rounds.len() / 2]
+fn least(rounds: &[f64]) -> f64 {
+    rounds.iter().copied().fold(f64::INFINITY, f64::min)
 }

@@ -9,8 +9,8 @@ use crate::{
 
 /// Calls of one measurement. Enough for two seconds on one core of a small machine.
 const CALLS: usize = 60_000;
-/// Rounds, interleaved, of which the median counts.
-const ROUNDS: usize = 3;
+/// Rounds, interleaved, of which the cheapest counts: what else runs on the machine only ever adds.
+const ROUNDS: usize = 5;
 const ID: &str = "0199a0d2-7a5c-7000-8000-000000000001";
 
 /// A row: what it is, its figures, and the limit it is held to.
@@ -22,7 +22,7 @@ struct Row {
 }
 
 pub(crate) async fn print() {
-    println!("64 callers, 4 connections; CPU of the servers, median of {ROUNDS} rounds of {CALLS} calls\n");
+    println!("64 callers, 4 connections; CPU of the servers, the least of {ROUNDS} rounds of {CALLS} calls\n");
     echoes().await;
     println!();
     mesh::print().await;
@@ -50,20 +50,19 @@ async fn echoes() {
             measured[row].push(load::run(&clients, KEY, &Call::Get(ID.to_owned()), CALLS, processes).await);
         }
     }
-    let median: Vec<Figures> = measured.into_iter().map(median).collect();
-    let beside = |row: usize, other: usize| median[row].micros / median[other].micros;
+    let least: Vec<Figures> = measured.into_iter().map(least).collect();
+    let beside = |row: usize, other: usize| least[row].micros / least[other].micros;
     println!("{:<22} {:>10} {:>8} {:>8} {:>8}", "echo of 200 bytes", "calls/s", "CPU µs", "ratio", "limit");
     for row in [
-        Row { name: rows[0].0, figures: median[0], ratio: 1.0, limit: 1.0 },
-        Row { name: "serve() / stock", figures: median[1], ratio: beside(1, 0), limit: 1.2 },
-        Row { name: "gateway / serve()", figures: median[2], ratio: beside(2, 1), limit: 1.4 },
-        Row { name: "split / stock", figures: median[3], ratio: beside(3, 0), limit: 4.0 },
+        Row { name: rows[0].0, figures: least[0], ratio: 1.0, limit: 1.0 },
+        Row { name: "serve() / stock", figures: least[1], ratio: beside(1, 0), limit: 1.2 },
+        Row { name: "gateway / serve()", figures: least[2], ratio: beside(2, 1), limit: 1.4 },
+        Row { name: "split / stock", figures: least[3], ratio: beside(3, 0), limit: 4.0 },
     ] {
         println!("{:<22} {:>10.0} {:>8.1} {:>8.2} {:>8.2}", row.name, row.figures.per_second, row.figures.micros, row.ratio, row.limit);
     }
 }
 
-pub(crate) fn median(mut rounds: Vec<Figures>) -> Figures {
-    rounds.sort_by(|a, b| a.micros.total_cmp(&b.micros));
-    rounds[rounds.len() / 2]
+pub(crate) fn least(rounds: Vec<Figures>) -> Figures {
+    rounds.into_iter().min_by(|a, b| a.micros.total_cmp(&b.micros)).expect("there were rounds")
 }
