@@ -107,3 +107,36 @@ async fn run(text: SqlStr, values: SqliteArguments, (fence, count): (usize, usiz
     }
     Ran::After(Ok(()))
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::engine::sqlite::stand::Stand;
+    use sqlx::Connection;
+
+    fn job(id: i64, number: i64) -> Due {
+        let mut due = Due::default();
+        let no: No = Box::new(|| Error::Repeated);
+        due.add("update a set n = $2 where id = $1", vec![Held::Int(id), Held::Int(number)], Some(no));
+        due
+    }
+
+    #[tokio::test]
+    async fn one_that_is_refused_or_fails_fails_the_shared_trip() {
+        let mut on = SqliteConnection::connect("sqlite::memory:").await.unwrap();
+        sqlx::raw_sql("create table a (id integer primary key, n integer check (n < 100)); insert into a values (1, 0), (2, 0)")
+            .execute(&mut on)
+            .await
+            .unwrap();
+        for (jobs, all) in
+            [([job(1, 1), job(2, 2)], true), ([job(9, 1), job(2, 2)], false), ([job(1, 1), job(9, 2)], false), ([job(1, 100), job(2, 2)], false)]
+        {
+            assert_eq!(Due::run_all(&jobs, Stand::Outside.firm_fence(), &mut on).await.unwrap(), all);
+            sqlx::raw_sql("ROLLBACK").execute(&mut on).await.unwrap();
+        }
+        sqlx::raw_sql("BEGIN").execute(&mut on).await.unwrap();
+        assert!(Due::run_all(&[job(1, 1), job(2, 2)], Stand::Outside.firm_fence(), &mut on).await.is_err(), "the fence does not stand");
+    }
+}

@@ -4,6 +4,9 @@ use crate::engine::bind::{Held, add};
 use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr, sqlite::SqliteArguments};
 use std::fmt::Write as _;
 
+/// How many reads, or changes, of one text make one trip; a power of two, for each number of them is a text to prepare.
+pub(super) const TOGETHER: usize = 16;
+
 /// Texts behind one another, each with its own `$1`, `$2`, …
 #[derive(Default)]
 pub(super) struct Joined {

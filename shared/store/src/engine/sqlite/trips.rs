@@ -3,7 +3,7 @@
 //! A trip wakes that thread and then whoever asked, and costs more than a point read itself. So those who wait while all connections are
 //! at work are taken together when one is free: reads of the same text make one trip.
 
-use super::joined::{Joined, copied};
+use super::joined::{Joined, TOGETHER, copied};
 use crate::engine::{
     bind::{Held, arguments},
     on::sql_str,
@@ -19,9 +19,6 @@ use tokio::{
     task::JoinSet,
 };
 use tokio_util::sync::CancellationToken;
-
-/// How many reads make one trip, a power of two: each number of them is a text to prepare.
-const TOGETHER: usize = 16;
 
 type Rows = sqlx::Result<Vec<SqliteRow>>;
 

@@ -2,6 +2,7 @@
 
 use super::{
     due::Due,
+    joined::TOGETHER,
     loan::{Ack, Loan},
 };
 use crate::engine::{Error, Result};
@@ -10,8 +11,6 @@ use tokio::sync::{mpsc, oneshot};
 
 /// How many of those who wait are looked at for jobs of the same text.
 const LOOK: usize = 64;
-/// How many jobs are run in one trip, a power of two: each number of them is a text to prepare.
-const TOGETHER: usize = 16;
 
 /// What the writer is asked for.
 pub(super) enum Asked {
