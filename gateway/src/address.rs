@@ -7,7 +7,7 @@ use std::{
     str::FromStr,
 };
 
-const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+pub(crate) const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// The address of a client: the socket's, or the right-most hop that no proxy of ours vouches for.
 ///

@@ -8,7 +8,7 @@ use crate::{
 use chassis::{acting::Acting, changes::Caller, principal::Quotas, serve::Connection, telemetry::Trace};
 use contract::{Method, Reason, Refusal, id::GroupId};
 use futures::future::BoxFuture;
-use http::{HeaderMap, HeaderName, HeaderValue, Request, header};
+use http::{HeaderMap, HeaderValue, Request, header};
 use hyper::body::Incoming;
 use std::sync::{
     Arc,
@@ -16,9 +16,6 @@ use std::sync::{
 };
 use tokio::time::Instant;
 use tonic::body::Body;
-
-/// `x-request-id`.
-pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// One call. Fields instead of the request's extensions: nothing is boxed, hashed or cast to find them again.
 pub struct Call {

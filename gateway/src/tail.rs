@@ -11,7 +11,7 @@ use std::{
     pin::Pin,
     task::{Context, Poll},
 };
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::{Sleep, sleep_until};
 use tonic::{Code, Status, body::Body};
 use tonic_types::StatusExt;
 
@@ -90,7 +90,7 @@ impl Tail {
 
 /// How an answer ended, by its trailers or, without a body, its headers. The reason is looked for only where something was refused.
 pub(crate) fn outcome(trailers: &HeaderMap) -> (Code, Option<Reason>) {
-    let code = trailers.get("grpc-status").map_or(Code::Unknown, |code| Code::from_bytes(code.as_bytes()));
+    let code = trailers.get(Status::GRPC_STATUS).map_or(Code::Unknown, |code| Code::from_bytes(code.as_bytes()));
     if code == Code::Ok {
         return (code, None);
     }
@@ -112,8 +112,7 @@ impl http_body::Body for Tail {
         if this.body.is_none() {
             return Poll::Ready(None);
         }
-        let looks = this.ready >= BURST || this.ends.late.is_some_and(|late| late <= Instant::now());
-        if looks {
+        if this.ready >= BURST {
             this.ready = 0;
             if let Poll::Ready(refusal) = this.poll_end(context) {
                 return Poll::Ready(Some(Ok(this.end(&refusal))));

@@ -5,8 +5,8 @@ use crate::{
     stack::{Answer, Layer, Next},
     tail::too_late,
 };
-use chassis::serve::grpc_timeout;
-use http::{HeaderName, HeaderValue};
+use chassis::{header::GRPC_TIMEOUT, serve::grpc_timeout};
+use http::HeaderValue;
 use std::{
     future::{Future, poll_fn},
     pin::{Pin, pin},
@@ -14,8 +14,6 @@ use std::{
     time::Duration,
 };
 use tokio::time::{Instant, sleep_until};
-
-const TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 
 /// The layer.
 pub struct Deadline;
@@ -28,7 +26,7 @@ impl Layer for Deadline {
         call.ends.late = Some(late);
         // Who did not ask is bound by the policy alone, which the service reads, too.
         if asked.is_none() {
-            call.request.headers_mut().remove(TIMEOUT);
+            call.request.headers_mut().remove(GRPC_TIMEOUT);
         }
         bound(late, pin!(next.call(call))).await
     }
@@ -36,9 +34,9 @@ impl Layer for Deadline {
 
 /// For the next hop: what is left of the client's own time, never more than the policy's.
 pub(crate) fn shorten(call: &mut Call) {
-    let Some(late) = call.ends.late.filter(|_| call.headers().contains_key(TIMEOUT)) else { return };
+    let Some(late) = call.ends.late.filter(|_| call.headers().contains_key(GRPC_TIMEOUT)) else { return };
     let left = late.saturating_duration_since(Instant::now());
-    call.request.headers_mut().insert(TIMEOUT, timeout(left));
+    call.request.headers_mut().insert(GRPC_TIMEOUT, timeout(left));
 }
 
 /// At most eight digits; rounded down, so that the next hop ends before this one.

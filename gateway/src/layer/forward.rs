@@ -2,6 +2,7 @@
 
 use super::deadline::shorten;
 use crate::{
+    address::FORWARDED_FOR,
     call::{Call, Inbound, Target},
     signed::Signed,
     stack::{Answer, Next},
@@ -14,11 +15,9 @@ use chassis::{
 };
 use contract::{Reason, Refusal};
 use futures::{FutureExt, future::BoxFuture};
-use http::{HeaderName, Request, header};
+use http::{Request, header};
 use std::{mem, time::Duration};
 use tonic::body::Body;
-
-const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// A service behind the gateway.
 #[derive(Clone)]

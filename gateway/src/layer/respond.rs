@@ -11,7 +11,7 @@ use contract::Refusal;
 use futures::FutureExt;
 use http::Response;
 use std::{mem, panic::AssertUnwindSafe, pin::pin, sync::Arc};
-use tonic::body::Body;
+use tonic::{Status, body::Body};
 
 /// The layer. It also follows each answer to its end: what is written down of a call stands in one place.
 pub struct Respond {
@@ -30,7 +30,7 @@ impl Respond {
     fn follow(&self, call: &mut Call, answer: Response<Body>) -> Response<Body> {
         let mut entry = Entry::new(call, &self.recorder);
         let (head, body) = answer.into_parts();
-        if head.headers.contains_key("grpc-status") {
+        if head.headers.contains_key(Status::GRPC_STATUS) {
             let (code, reason) = outcome(&head.headers);
             entry.ends(code, reason);
         }
@@ -63,7 +63,7 @@ mod tests {
     use chassis::clock::Clock;
     use contract::Reason;
     use http_body_util::BodyExt;
-    use tonic::{Code, Status};
+    use tonic::Code;
 
     fn respond() -> (Respond, tokio::sync::mpsc::Receiver<crate::record::Record>) {
         let (recorder, records) = Recorder::new(Clock::system());

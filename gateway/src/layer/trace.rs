@@ -2,16 +2,16 @@
 
 use crate::{
     address::{Address, Network},
-    call::{Call, REQUEST_ID},
+    call::Call,
     ids::Ids,
     stack::{Answer, Layer, Next},
 };
-use chassis::telemetry::Trace;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use chassis::{
+    header::{REQUEST_ID, TRACE_PARENT, TRACE_STATE},
+    telemetry::Trace,
+};
+use http::{HeaderMap, HeaderValue};
 use std::pin::pin;
-
-const TRACE_PARENT: HeaderName = HeaderName::from_static("traceparent");
-const TRACE_STATE: HeaderName = HeaderName::from_static("tracestate");
 
 /// A longer id of a request is not taken over.
 const LONGEST_ID: usize = 64;

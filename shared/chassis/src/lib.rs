@@ -10,6 +10,8 @@ pub mod changes;
 pub mod clock;
 pub mod config;
 pub mod drain;
+mod gathered;
+pub mod header;
 pub mod health;
 pub mod principal;
 pub mod reflection;

@@ -1,8 +1,12 @@
 //! Opens what a gateway signed, and remembers what it opened a moment ago.
 
 use super::{HEADER, Principal, Signer};
-use http::{HeaderMap, HeaderValue};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use crate::header::{REQUEST_ID, TRACE_PARENT};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use std::{
+    ptr,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
 use subtle::ConstantTimeEq;
 
 const PLACES: usize = 1_024;
@@ -27,11 +31,8 @@ struct Place {
 }
 
 impl Place {
-    /// The signature in constant time: who sees how far a guess is right could guess the rest.
     fn is(&self, value: &HeaderValue, path: &str) -> bool {
-        let (known, sent) = (self.value.as_bytes(), value.as_bytes());
-        let end = known.len() - MAC;
-        known.len() == sent.len() && self.path == path && known[..end] == sent[..end] && bool::from(known[end..].ct_eq(&sent[end..]))
+        self.path == path && equal(self.value.as_bytes(), value.as_bytes())
     }
 }
 
@@ -45,8 +46,8 @@ impl Opener {
         let mut sent = headers.get_all(HEADER).iter();
         let (Some(value), None) = (sent.next(), sent.next()) else { return None };
         let mut principal = self.open(value, path)?;
-        principal.call_id = text(headers, "x-request-id");
-        principal.traceparent = text(headers, "traceparent");
+        principal.call_id = text(headers, REQUEST_ID);
+        principal.traceparent = text(headers, TRACE_PARENT);
         Some(principal)
     }
 
@@ -67,7 +68,16 @@ impl Opener {
     }
 }
 
-fn text(headers: &HeaderMap, name: &str) -> String {
+/// The signature in constant time: who sees how far a guess is right could guess the rest. In one process the gateway's own bytes come back.
+fn equal(known: &[u8], sent: &[u8]) -> bool {
+    if ptr::eq(known, sent) {
+        return true;
+    }
+    let end = known.len() - MAC;
+    known.len() == sent.len() && known[..end] == sent[..end] && bool::from(known[end..].ct_eq(&sent[end..]))
+}
+
+fn text(headers: &HeaderMap, name: HeaderName) -> String {
     headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()
 }
 

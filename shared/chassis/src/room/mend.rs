@@ -25,15 +25,15 @@ pub(super) fn trailers(trailers: &mut HeaderMap) {
 }
 
 fn write(status: &Status, headers: &mut HeaderMap) {
-    headers.remove("grpc-message");
+    headers.remove(Status::GRPC_MESSAGE);
     // Fails only for a message that is no header value; it is percent-encoded.
     let _ = status.add_header(headers);
 }
 
 /// What is said instead; `None` for what is no error, or gives its reason, or says what only a handler knows (health's NOT_FOUND).
 fn mended(headers: &HeaderMap) -> Option<Status> {
-    let code = headers.get("grpc-status")?;
-    if code == "0" || headers.contains_key("grpc-status-details-bin") {
+    let code = headers.get(Status::GRPC_STATUS)?;
+    if code == "0" || headers.contains_key(Status::GRPC_STATUS_DETAILS) {
         return None;
     }
     Status::from_header_map(headers).and_then(|status| meant(&status))

@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use super::open::{self, Open};
 use super::received::{Counted, Received};
 use super::{Answer, Limits};
+use crate::gathered::Gathered;
 
 /// hyper's builder, the same for all connections of a listener.
 pub(super) type Http = auto::Builder<TokioExecutor>;
@@ -94,7 +95,7 @@ impl Connection {
     pub(super) async fn run(self: Arc<Self>, tcp: TcpStream, http: &Http, app: impl Answer) {
         self.set(&tcp);
         let received = Received::default();
-        let io = Counted::new(TokioIo::new(tcp), received.clone());
+        let io = Counted::new(TokioIo::new(Gathered::new(tcp)), received.clone());
         let this = self.clone();
         let service = hyper::service::service_fn(move |request| answer(this.clone(), app.clone(), request));
         let mut http = pin!(http.serve_connection(io, service));

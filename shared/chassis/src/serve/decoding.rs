@@ -21,6 +21,6 @@ pub(super) fn answered_undecodable<B>(answer: &Response<B>) -> bool {
 
 /// The same of a stream's end.
 pub(super) fn ended_undecodable(trailers: &HeaderMap) -> bool {
-    let internal = trailers.get("grpc-status").is_some_and(|code| code == "13");
+    let internal = trailers.get(Status::GRPC_STATUS).is_some_and(|code| code == "13");
     internal && Status::from_header_map(trailers).as_ref().is_some_and(undecodable)
 }

@@ -6,6 +6,7 @@ use contract::Refusal;
 use http::HeaderMap;
 
 use super::refusal;
+use crate::header::GRPC_TIMEOUT;
 
 /// Longer is as good as for ever, and keeps an instant plus a time-out from overflowing.
 const LONGEST: Duration = Duration::from_secs(86_400);
@@ -15,7 +16,7 @@ const LONGEST: Duration = Duration::from_secs(86_400);
 /// # Errors
 /// INVALID_ARGUMENT when it is not 1 to 8 digits and a unit (stock tonic ignores such a header).
 pub fn grpc_timeout(headers: &HeaderMap) -> Result<Option<Duration>, Refusal> {
-    let Some(value) = headers.get("grpc-timeout") else { return Ok(None) };
+    let Some(value) = headers.get(GRPC_TIMEOUT) else { return Ok(None) };
     parse(value.as_bytes()).map(Some).ok_or_else(refusal::bad_timeout)
 }
 

@@ -6,8 +6,7 @@ use std::str::FromStr;
 
 use http::{HeaderMap, HeaderValue};
 
-/// The header's name.
-const NAME: &str = "traceparent";
+use crate::header::TRACE_PARENT;
 
 /// Which trace, and which span of it asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +31,7 @@ impl TraceParent {
     /// What the caller sent, if it is valid.
     #[must_use]
     pub fn of(headers: &HeaderMap) -> Option<Self> {
-        let mut sent = headers.get_all(NAME).iter();
+        let mut sent = headers.get_all(TRACE_PARENT).iter();
         let only = sent.next().filter(|_| sent.next().is_none())?;
         only.to_str().ok()?.parse().ok()
     }
@@ -45,7 +44,7 @@ impl TraceParent {
 
     /// Into the headers of what is asked next.
     pub fn inject(&self, headers: &mut HeaderMap) {
-        headers.insert(NAME, self.value());
+        headers.insert(TRACE_PARENT, self.value());
     }
 
     /// As a header. It is marked as one that HPACK does not index: every call has another, so it never hits, pushes out what does, and each
@@ -168,7 +167,7 @@ mod tests {
         let root = TraceParent::root();
         root.inject(&mut headers);
         assert_eq!(TraceParent::of(&headers), Some(root));
-        headers.append(NAME, VALID.parse().unwrap());
+        headers.append(TRACE_PARENT, VALID.parse().unwrap());
         assert_eq!(TraceParent::of(&headers), None);
         assert_ne!(root.trace_id(), TraceParent::root().trace_id());
     }

@@ -2,6 +2,7 @@
 
 use super::Upstream;
 use crate::{
+    header::{GRPC_TIMEOUT, REQUEST_ID, TRACE_PARENT},
     principal::{self, Principal, Signer},
     room::unknown,
     serve::Deadline,
@@ -9,7 +10,7 @@ use crate::{
 };
 use contract::{Method, Refusal, methods};
 use futures::future::BoxFuture;
-use http::{HeaderMap, HeaderValue, Request, Response};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 use std::{
     convert::Infallible,
     pin::pin,
@@ -57,19 +58,19 @@ impl Client {
 
     fn head(&self, headers: &mut HeaderMap, method: &Method) {
         headers.insert(principal::HEADER, self.signer.sign(&self.principal, self.audience, &method.path));
-        beside(headers, "x-request-id", &self.principal.call_id);
+        beside(headers, REQUEST_ID, &self.principal.call_id);
         if let Some(timeout) = method.deadline
-            && !headers.contains_key("grpc-timeout")
+            && !headers.contains_key(GRPC_TIMEOUT)
         {
-            headers.insert("grpc-timeout", timeout_header(timeout));
+            headers.insert(GRPC_TIMEOUT, timeout_header(timeout));
         }
     }
 
     /// A part of the call this task works on; outside of one, of the caller's.
     fn trace(&self, headers: &mut HeaderMap, method: &'static Method) -> Trace {
         let outside = Trace::current().is_none();
-        if outside && (headers.contains_key(TRACEPARENT) || !self.principal.traceparent.is_empty()) {
-            beside(headers, TRACEPARENT, &self.principal.traceparent);
+        if outside && (headers.contains_key(TRACE_PARENT) || !self.principal.traceparent.is_empty()) {
+            beside(headers, TRACE_PARENT, &self.principal.traceparent);
             return Trace::server(&method.path[1..], headers);
         }
         let trace = Trace::client(&method.path[1..]);
@@ -78,17 +79,15 @@ impl Client {
     }
 }
 
-const TRACEPARENT: &str = "traceparent";
-
 /// Of the head: a stream's end is not waited for.
 fn code(answer: &Response<Body>) -> Code {
     answer.headers().get(Status::GRPC_STATUS).map_or(Code::Ok, |code| Code::from_bytes(code.as_bytes()))
 }
 
 /// What the caller's call is known by goes on, unless the request brings its own.
-fn beside(headers: &mut HeaderMap, name: &'static str, value: &str) {
+fn beside(headers: &mut HeaderMap, name: HeaderName, value: &str) {
     if !value.is_empty()
-        && !headers.contains_key(name)
+        && !headers.contains_key(&name)
         && let Ok(value) = HeaderValue::from_str(value)
     {
         headers.insert(name, value);
