@@ -1,12 +1,14 @@
 //! The way to a service: in this process, or over HTTP/2. One constructor call differs, and nobody else knows.
 //!
 //! Over the network it is not tonic's `Channel`: that one lacks both reset settings (h2 counts late frames of dropped streams, 1,024 in a
-//! connection's life, then ends it for everybody), never gives an unsent request back, and passes on empty DATA frames, which h2 counts as
-//! abuse. Measured in STACK.md §3; the tests beside [`pool`] hold what is promised here.
+//! connection's life, then ends it for everybody), cannot tell what was never sent, and passes on empty DATA frames, which h2 counts as
+//! abuse. Nor is it hyper's client, which has a task of its own for each call and two channels on its way. Measured in STACK.md §3; the tests
+//! beside [`pool`] hold what is promised here.
 
 mod address;
 mod answer;
 pub mod client;
+mod exchange;
 mod link;
 mod pool;
 mod tape;

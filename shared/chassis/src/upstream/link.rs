@@ -1,12 +1,16 @@
 //! One HTTP/2 connection, dialled when it is needed and again when it was lost.
 
-use super::{address::Address, pool::Kind, tape::Play};
+use super::{address::Address, pool::Kind};
+use crate::gathered::Gathered;
+use bytes::Bytes;
 use futures::{
     FutureExt,
-    future::{BoxFuture, Shared},
+    future::{BoxFuture, Shared, ready},
 };
-use hyper::client::conn::http2::{self, SendRequest};
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use h2::{
+    Ping, PingPong,
+    client::{self, Connection, SendRequest},
+};
 use std::{
     io,
     net::SocketAddr,
@@ -14,14 +18,15 @@ use std::{
         Arc, RwLock,
         atomic::{AtomicUsize, Ordering::Relaxed},
     },
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 use tokio::{
     net::{TcpStream, lookup_host},
-    time::{Instant, timeout},
+    time::{Instant, sleep, timeout},
 };
 
-pub(super) type Sender = SendRequest<Play>;
+pub(super) type Sender = SendRequest<Bytes>;
 /// All who need the connection meanwhile wait for the same attempt; it ends though they go away.
 pub(super) type Dial = Shared<BoxFuture<'static, Option<Sender>>>;
 
@@ -57,7 +62,7 @@ impl Link {
     /// The usual: it is there.
     pub(super) fn open(&self) -> Option<Sender> {
         match &*self.state.read().expect("nobody panics while holding it") {
-            State::Open(sender) if !sender.is_closed() => Some(sender.clone()),
+            State::Open(sender) => usable(sender),
             _ => None,
         }
     }
@@ -74,7 +79,7 @@ impl Link {
     pub(super) fn dial(self: &Arc<Self>) -> Dial {
         let mut state = self.state.write().expect("nobody panics while holding it");
         match &*state {
-            State::Open(sender) if !sender.is_closed() => return futures::future::ready(Some(sender.clone())).boxed().shared(),
+            State::Open(sender) if let Some(sender) = usable(sender) => return ready(Some(sender)).boxed().shared(),
             State::Dialing(dial) if dial.peek().is_none() => return dial.clone(),
             _ => {}
         }
@@ -107,27 +112,47 @@ impl Link {
         found.rotate_left(begin);
         let tcp = TcpStream::connect(found.as_slice()).await?; // one after the other
         tcp.set_nodelay(true)?;
-        let (sender, connection) = http2::Builder::new(TokioExecutor::new())
-            .timer(TokioTimer::new())
-            .initial_stream_window_size(self.window)
+        let (sender, connection) = client::Builder::new()
+            .enable_push(false)
+            .initial_window_size(self.window)
             .initial_connection_window_size(CONNECTION_WINDOW)
-            .keep_alive_interval(PING)
-            .keep_alive_timeout(PONG)
-            .keep_alive_while_idle(true)
             // Remembered for a second, so that what was under way for a dropped stream is no protocol error,
             .max_concurrent_reset_streams(100_000)
             // and what still is one does not end the connection: the peer is ours.
             .max_local_error_reset_streams(None)
-            .handshake(TokioIo::new(tcp))
+            .handshake(Gathered::new(tcp))
             .await
             .map_err(io::Error::other)?;
-        let address = self.address.0.clone();
-        // Ends when the last sender and the last stream are gone, or the peer is.
-        tokio::spawn(connection.map(move |ended| {
-            if let Err(error) = ended {
-                tracing::warn!(%address, %error, "lost the connection to an upstream");
-            }
-        }));
+        tokio::spawn(driven(connection, self.address.clone()));
         Ok(sender)
+    }
+}
+
+/// Another handle, unless the connection was lost or its peer sends it away.
+fn usable(sender: &Sender) -> Option<Sender> {
+    let mut sender = sender.clone();
+    let ready = sender.poll_ready(&mut Context::from_waker(Waker::noop()));
+    matches!(ready, Poll::Ready(Ok(()))).then_some(sender)
+}
+
+/// Until the last sender and the last stream are gone, or the peer is.
+async fn driven(mut connection: Connection<Gathered<TcpStream>, Bytes>, address: Address) {
+    let pings = connection.ping_pong().expect("it is asked once");
+    let ended = tokio::select! {
+        ended = connection => ended.map_err(io::Error::other),
+        () = silent(pings) => Err(io::ErrorKind::TimedOut.into()),
+    };
+    if let Err(error) = ended {
+        tracing::warn!(address = %address.0, %error, "lost the connection to an upstream");
+    }
+}
+
+/// Until the peer leaves a PING unanswered.
+async fn silent(mut pings: PingPong) {
+    loop {
+        sleep(PING).await;
+        if !matches!(timeout(PONG, pings.ping(Ping::opaque())).await, Ok(Ok(_))) {
+            return;
+        }
     }
 }

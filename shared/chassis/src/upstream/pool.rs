@@ -4,25 +4,25 @@ use super::{
     Address,
     answer::Answer,
     away,
+    exchange::Exchange,
     link::{Link, Sender},
     tape::{Play, Tape},
 };
 use contract::Refusal;
 use futures::stream::{FuturesUnordered, StreamExt};
 use http::{
-    Request, Response, StatusCode, Uri, Version,
+    HeaderMap, HeaderName, Request, Response, StatusCode, Uri, Version, header,
     request::Parts,
     uri::{Authority, Scheme},
 };
-use hyper::body::Incoming;
-use std::{
-    error::Error,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering::Relaxed},
-    },
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering::Relaxed},
 };
-use tonic::body::Body;
+use tonic::{Status, body::Body};
+
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 
 /// What goes over a pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,7 +56,7 @@ pub(super) struct Pool {
 
 /// What became of one attempt.
 enum Sent {
-    Answered(Response<Incoming>),
+    Answered(Response<Answer>),
     /// Provably nothing was done: no connection, the request came back, or the peer said so.
     Unsent,
     Lost,
@@ -67,13 +67,13 @@ impl Sent {
         match self {
             Sent::Unsent => true,
             Sent::Lost => reads,
-            Sent::Answered(answer) => reads && answer.headers().get("grpc-status").is_some_and(|code| code == "14"),
+            Sent::Answered(answer) => reads && answer.headers().get(Status::GRPC_STATUS).is_some_and(|code| code == "14"),
         }
     }
 
     fn answer(self) -> Result<Response<Body>, Refusal> {
         match self {
-            Sent::Answered(answer) if answer.status() == StatusCode::OK => Ok(answer.map(|body| Body::new(Answer::new(body)))),
+            Sent::Answered(answer) if answer.status() == StatusCode::OK => Ok(answer.map(Body::new)),
             Sent::Answered(answer) => {
                 tracing::warn!(status = %answer.status(), "an upstream does not speak gRPC");
                 Err(away())
@@ -112,16 +112,20 @@ impl Pool {
         uri.scheme = Some(Scheme::HTTP);
         uri.authority = Some(self.authority.clone());
         *request.uri_mut() = Uri::from_parts(uri).expect("a path that was routed, with scheme and authority");
-        *request.version_mut() = Version::HTTP_2;
+        if request.version() != Version::HTTP_2 {
+            *request.version_mut() = Version::HTTP_2;
+            unhop(request.headers_mut());
+        }
         request.extensions_mut().clear(); // a copy for a second attempt need not copy what stays here
         request
     }
 
     async fn attempt(&self, parts: Parts, play: Play) -> Sent {
-        let Some(mut sender) = self.sender().await else { return Sent::Unsent };
-        match sender.try_send_request(Request::from_parts(parts, play)).await {
+        let Some(sender) = self.sender().await else { return Sent::Unsent };
+        let Ok(exchange) = Exchange::begin(sender, parts, play) else { return Sent::Unsent };
+        match exchange.await {
             Ok(answer) => Sent::Answered(answer),
-            Err(failed) if failed.message().is_some() || refused(failed.error()) => Sent::Unsent,
+            Err(error) if refused(&error) => Sent::Unsent,
             Err(_) => Sent::Lost,
         }
     }
@@ -146,14 +150,14 @@ impl Pool {
     }
 }
 
-/// REFUSED_STREAM is the peer's word that nothing was done (RFC 9113, 8.7). A GOAWAY is not: h2 gives it to older streams too.
-fn refused(error: &hyper::Error) -> bool {
-    let mut cause: Option<&(dyn Error + 'static)> = error.source();
-    while let Some(error) = cause {
-        if error.downcast_ref::<h2::Error>().is_some_and(|error| error.is_reset() && error.reason() == Some(h2::Reason::REFUSED_STREAM)) {
-            return true;
-        }
-        cause = error.source();
+/// What an HTTP/1 connection says of itself is no part of a call, and HTTP/2 knows no such headers.
+fn unhop(headers: &mut HeaderMap) {
+    for name in [header::CONNECTION, header::TRANSFER_ENCODING, header::UPGRADE, header::HOST, KEEP_ALIVE, PROXY_CONNECTION] {
+        headers.remove(name);
     }
-    false
+}
+
+/// REFUSED_STREAM is the peer's word that nothing was done (RFC 9113, 8.7). A GOAWAY is not: h2 gives it to older streams too.
+fn refused(error: &h2::Error) -> bool {
+    error.is_reset() && error.reason() == Some(h2::Reason::REFUSED_STREAM)
 }

@@ -366,3 +366,23 @@ async fn a_peer_that_speaks_no_grpc_is_no_answer() {
     let refusal = there(&[address]).send(request(LIST, message(&list(""))), methods().get(LIST).unwrap()).await.unwrap_err();
     assert_eq!((refusal.reason(), asked.load(Relaxed)), (Reason::UpstreamUnavailable, 1));
 }
+
+#[tokio::test]
+async fn what_http_1_says_of_its_connection_goes_no_further() {
+    let fake = Fake::default();
+    let served = Served::new(&fake).await;
+    let mut sent = request(LIST, message(&list("")));
+    assert_eq!(sent.version(), http::Version::HTTP_11);
+    for (name, value) in [
+        ("connection", "keep-alive"),
+        ("keep-alive", "timeout=5"),
+        ("transfer-encoding", "chunked"),
+        ("upgrade", "h2c"),
+        ("proxy-connection", "close"),
+    ] {
+        sent.headers_mut().insert(name, http::HeaderValue::from_static(value));
+    }
+    let answer = there(&[served.address]).send(sent, methods().get(LIST).unwrap()).await.unwrap();
+    let ended = answer.into_body().collect().await.unwrap();
+    assert_eq!(ended.trailers().unwrap()["grpc-status"], "0");
+}
