@@ -27,6 +27,24 @@ impl<V> Bounded<V> {
         self.young.entry(key).or_insert_with(|| old.remove(&key).unwrap_or_else(new))
     }
 
+    /// Whether the key was used of late; without it being used.
+    pub(crate) fn is_young(&self, key: u128) -> bool {
+        self.young.contains_key(&key)
+    }
+
+    /// The value of the key, which is used now, if there is one.
+    pub(crate) fn get(&mut self, key: u128) -> Option<&mut V> {
+        if !self.young.contains_key(&key) && !self.old.contains_key(&key) {
+            return None;
+        }
+        Some(self.entry(key, || unreachable!("it is there")))
+    }
+
+    /// All that there is, in no order.
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (u128, &mut V)> {
+        self.young.iter_mut().chain(&mut self.old).map(|(key, value)| (*key, value))
+    }
+
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.young.len() + self.old.len()

@@ -9,7 +9,6 @@ use crate::{
 use chassis::{
     acting::{acting, authorize, not_found},
     changes::{Caller, Feed, Fresh, Identity, Leased, Line, Proven},
-    clock::Clock,
 };
 use contract::{Method, Reason, Refusal, id::GroupId};
 use std::{sync::Arc, time::Duration};
@@ -24,20 +23,16 @@ pub struct Callers<I> {
     proven: Leased<Proven>,
     lines: Leased<Option<Arc<Line>>>,
     guard: Guard,
-    /// Keys the hash under which a credential is cached; made anew by each process.
+    /// Keys the hash under which a credential is known here and, where gateways share a Redis, to the others.
     secret: [u8; 32],
 }
 
 impl<I: Identity> Callers<I> {
-    /// Empty caches under the feed's lease.
-    ///
-    /// # Errors
-    /// The operating system has no random bytes.
-    pub fn new(identity: Arc<I>, feed: &Arc<Feed>, clock: Clock) -> Result<Self, getrandom::Error> {
-        let mut secret = [0; 32];
-        getrandom::fill(&mut secret)?;
+    /// Empty caches under the feed's lease. `secret` is the same in all gateways of one mesh.
+    #[must_use]
+    pub fn new(identity: Arc<I>, feed: &Arc<Feed>, guard: Guard, secret: [u8; 32]) -> Self {
         let (proven, lines) = (Leased::new(feed.clone()), Leased::new(feed.clone()));
-        Ok(Self { identity, proven, lines, guard: Guard::new(clock), secret })
+        Self { identity, proven, lines, guard, secret }
     }
 
     /// Under which key the presented text is cached.
@@ -48,30 +43,42 @@ impl<I: Identity> Callers<I> {
         u128::from_le_bytes(half.try_into().expect("16 bytes of 32"))
     }
 
-    /// Who it is, if that is known and may be trusted: the steady state, one hash and one look.
+    /// Who it is, if that is known, may be trusted, and has worked from that address: the steady state, one hash and two looks.
     #[must_use]
-    pub fn current(&self, key: u128) -> Option<Result<Known, Refusal>> {
-        self.proven.current(key).map(|proven| known(key, proven))
+    pub fn current(&self, key: u128, from: Address) -> Option<Result<Known, Refusal>> {
+        let proven = self.proven.current(key)?;
+        self.guard.knows(key, from).then(|| known(key, proven))
     }
 
-    /// Who it is. The secret is proven once; after that only the state is asked, never a hash.
+    /// Who it is. The secret is proven once; after that only the state is asked, never a hash. The guard stands before the cache: whoever
+    /// is silenced learns nothing of a key that others use.
     ///
     /// # Errors
     /// No such credential, or it is revoked or expired; too many failures; or identity cannot be asked.
     pub async fn prove(&self, key: u128, presented: &Presented, from: Address) -> Result<Known, Refusal> {
-        known(key, self.proven.get(key, |prior| self.ask(prior, presented, from)).await?)
+        let attempt = self.guard.attempt(key, from).await?;
+        let answer = self.proven.get(key, |prior| self.ask(prior, presented)).await;
+        match answer.as_ref().err().map(Refusal::reason) {
+            None => attempt.right().await,
+            Some(Reason::InvalidApiKey) => attempt.wrong().await,
+            Some(_) => drop(attempt), // nobody knows
+        }
+        known(key, answer?)
     }
 
-    async fn ask(&self, prior: Option<Proven>, presented: &Presented, from: Address) -> Result<Fresh<Proven>, Refusal> {
-        if let Some(prior) = prior {
-            return self.check(prior.credential, prior.proved).await;
+    /// What was presented is no credential by its form: that counts as a guess, and says no more.
+    ///
+    /// # Errors
+    /// Too many failures.
+    pub async fn malformed(&self, from: Address) -> Result<(), Refusal> {
+        self.guard.failed(from).await
+    }
+
+    async fn ask(&self, prior: Option<Proven>, presented: &Presented) -> Result<Fresh<Proven>, Refusal> {
+        match prior {
+            Some(prior) => self.check(prior.credential, prior.proved).await,
+            None => self.identity.verify(presented.reveal()).await,
         }
-        let attempt = self.guard.attempt(from).await?;
-        let answer = self.identity.verify(presented.reveal()).await;
-        if answer.as_ref().is_err_and(|refusal| refusal.reason() == Reason::InvalidApiKey) {
-            attempt.failed();
-        }
-        answer
     }
 
     async fn check(&self, credential: Uuid, proved: i64) -> Result<Fresh<Proven>, Refusal> {

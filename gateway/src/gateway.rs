@@ -3,9 +3,11 @@
 use crate::{
     address::Network,
     callers::Callers,
+    guard::Guard,
     layer::{Authenticate, Authorize, BadOrigin, Deadline, Edge, Forward, Limit, OWN, Respond, Router, Service, Shed, Sizes, Tracing},
     limiter::Limiter,
     record::{Record, Recorder},
+    redis::Link,
     stack::{Next, Stacked, stack},
 };
 use chassis::{
@@ -35,6 +37,10 @@ pub struct Options<I, L> {
     pub identity: Arc<I>,
     /// Who counts.
     pub limiter: Arc<L>,
+    /// Where gateways tell each other who guesses; `None` is each for itself.
+    pub redis: Option<Arc<Link>>,
+    /// Keys the hashes of credentials; the same in all gateways of one mesh.
+    pub secret: [u8; 32],
     /// The services behind it.
     pub services: Vec<Service>,
     /// Signs for them.
@@ -58,9 +64,10 @@ pub struct Options<I, L> {
 }
 
 /// What keeps a gateway true while it answers.
-pub struct Gateway<I> {
+pub struct Gateway<I, L> {
     feed: Arc<Feed>,
     identity: Arc<I>,
+    limiter: Arc<L>,
     health: Health,
     lease: Need,
     recorder: Arc<Recorder>,
@@ -103,7 +110,7 @@ impl From<getrandom::Error> for Error {
 ///
 /// # Errors
 /// An origin that is none.
-pub async fn build<I, L>(options: Options<I, L>) -> Result<(impl Answer<Body = Body> + use<I, L>, Gateway<I>), Error>
+pub async fn build<I, L>(options: Options<I, L>) -> Result<(impl Answer<Body = Body> + use<I, L>, Gateway<I, L>), Error>
 where
     I: Identity,
     L: Limiter,
@@ -114,6 +121,7 @@ where
     let gateway = Gateway {
         lease: options.readiness.needs("the change feed of identity"),
         identity: options.identity.clone(),
+        limiter: options.limiter.clone(),
         feed: feed.clone(),
         health,
         recorder: recorder.clone(),
@@ -129,22 +137,22 @@ fn layers<I: Identity, L: Limiter>(
     feed: &Arc<Feed>,
     recorder: Arc<Recorder>,
 ) -> Result<impl Next + use<I, L>, Error> {
-    let Options { identity, limiter, services, signer, clock, limits, address, origins, proxies, readiness, metrics, .. } = options;
-    let callers = Arc::new(Callers::new(identity, feed, clock.clone())?);
+    let Options { identity, limiter, redis, secret, services, signer, clock, limits, address, origins, proxies, readiness, metrics, .. } = options;
+    let callers = Arc::new(Callers::new(identity, feed, Guard::new(clock.clone(), redis), secret));
     let names: Vec<&str> = services.iter().map(|service| service.name).collect();
     let calls = metrics.map(|metrics| metrics.calls());
     Ok(stack![
-        Tracing::new(proxies)?,                      // sees everything, refusals too
-        Edge::new(&origins, readiness)?,             // from here on every request names an rpc; a browser gets refusals in its own form
-        Respond::new(recorder, calls),               // the only builder of error answers, and what is written down of each
-        Router::new(&names),                         // later layers ask the policy, not the path
-        Sizes::new(&limits),                         // costs nothing, so before anything is spent
-        Deadline,                                    // before anything waits
-        Authenticate(callers.clone()),               // needs policy.access
-        Limit::new(limiter, clock.clone(), address), // needs caller and cost; before authorize, or refused calls would be free
-        Authorize(callers),                          // needs the caller
-        Shed::new(limits.in_flight),                 // protects the upstreams; strangers never come so far
-        Forward::new(own, services, signer, clock),  // the end: signs, and sends
+        Tracing::new(proxies)?,                     // sees everything, refusals too
+        Edge::new(&origins, readiness)?,            // from here on every request names an rpc; a browser gets refusals in its own form
+        Respond::new(recorder, calls),              // the only builder of error answers, and what is written down of each
+        Router::new(&names),                        // later layers ask the policy, not the path
+        Sizes::new(&limits),                        // costs nothing, so before anything is spent
+        Deadline,                                   // before anything waits
+        Authenticate(callers.clone()),              // needs policy.access
+        Limit::new(limiter, address),               // needs caller and cost; before authorize, or refused calls would be free
+        Authorize(callers),                         // needs the caller
+        Shed::new(limits.in_flight),                // protects the upstreams; strangers never come so far
+        Forward::new(own, services, signer, clock), // the end: signs, and sends
     ])
 }
 
@@ -161,7 +169,7 @@ async fn own<I, L>(options: &Options<I, L>) -> (Health, Upstream) {
     (health, Upstream::here(room))
 }
 
-impl<I: Identity> Gateway<I> {
+impl<I: Identity, L: Limiter> Gateway<I, L> {
     /// NOT_SERVING until [`run`](Gateway::run) holds the lease; the drain turns it off again.
     #[must_use]
     pub fn health(&self) -> Health {
@@ -179,13 +187,13 @@ impl<I: Identity> Gateway<I> {
         self.recorder.clone()
     }
 
-    /// Follows the change feed until `stop`, and says whether its lease is held. Records nobody asked for are not kept.
+    /// Follows the change feed until `stop`, says whether its lease is held, and does what the limiter has to do beside counting. Records nobody asked for are not kept.
     pub async fn run(self, stop: CancellationToken) {
-        let Self { feed, identity, health, lease, records, .. } = self;
+        let Self { feed, identity, limiter, health, lease, records, .. } = self;
         drop(records);
         let follow = feed.clone().run(identity, stop.clone());
         let look = stop.run_until_cancelled(look(&feed, &health, &lease));
-        futures::join!(follow, look);
+        futures::join!(follow, look, limiter.run(stop.clone()));
     }
 }
 

@@ -23,6 +23,7 @@ pub mod limiter;
 mod page;
 mod quota;
 pub mod record;
+pub mod redis;
 mod signed;
 mod spread;
 pub mod stack;

@@ -1,11 +1,24 @@
 //! How many requests there may be: the windows, and who counts them.
+//!
+//! Two backends, one behaviour (`limiter/behaviours.rs` is the list that runs against both): [`Memory`] for one gateway alone, which keeps its
+//! counts in a file, and [`Shared`] in Redis for many. Whoever counts also tells the time of the count: windows end by its clock.
 
+mod backend;
+#[cfg(test)]
+mod behaviours;
+mod file;
 mod memory;
+mod shared;
+mod table;
 
+pub use backend::Backend;
 pub use memory::Memory;
+pub use shared::Shared;
+pub(crate) use shared::{MERGE, TAKE};
 
 use contract::Refusal;
 use std::{future::Future, time::Duration};
+use tokio_util::sync::CancellationToken;
 
 /// As many windows as one call can have: two of the credential, two of its organisation.
 pub const MOST: usize = 4;
@@ -17,11 +30,14 @@ pub trait Limiter: Charges {
     /// # Errors
     /// The backend is away, and does not want calls to pass uncounted.
     fn take(&self, windows: &Windows, cost: u32) -> impl Future<Output = Result<Taken, Refusal>> + Send;
+
+    /// What has to be done beside counting, until `stop`; when it returns, nothing is left to be done.
+    fn run(&self, stop: CancellationToken) -> impl Future<Output = ()> + Send;
 }
 
 /// The later charge of what a call really cost.
 pub trait Charges: Send + Sync + 'static {
-    /// Counts `cost` in every window, be it more than is left. It must not block; whom it cannot reach it may forget.
+    /// Counts `cost` in every window as it stands now, be it more than is left. It must not block; whom it cannot reach it may forget.
     fn charge(&self, windows: &Windows, cost: u32);
 }
 
@@ -58,6 +74,12 @@ impl Name {
             Name::Day | Name::OrganisationDay => 86_400,
         }
     }
+
+    /// Which one it is at that time, counted since 1970.
+    #[must_use]
+    pub fn number(self, at: Duration) -> u64 {
+        at.as_secs() / self.seconds()
+    }
 }
 
 /// A bucket in time, and how much it takes.
@@ -67,10 +89,16 @@ pub struct Window {
     pub subject: u128,
     /// Which one.
     pub name: Name,
-    /// Its number since 1970.
-    pub number: u64,
     /// How much it takes.
     pub limit: u64,
+}
+
+impl Window {
+    /// How long after `at` it begins anew.
+    #[must_use]
+    pub fn resets(&self, at: Duration) -> Duration {
+        Duration::from_secs((self.name.number(at) + 1) * self.name.seconds()).saturating_sub(at)
+    }
 }
 
 /// The windows of one call.
@@ -88,16 +116,16 @@ impl Windows {
     /// None yet.
     #[must_use]
     pub fn new(shard: u128, known: bool) -> Self {
-        Self { shard, known, all: [Window { subject: 0, name: Name::Minute, number: 0, limit: 0 }; MOST], count: 0 }
+        Self { shard, known, all: [Window { subject: 0, name: Name::Minute, limit: 0 }; MOST], count: 0 }
     }
 
     /// One more, unless the limit is negative, which is none.
     ///
     /// # Panics
     /// Beyond [`MOST`].
-    pub fn push(&mut self, subject: u128, name: Name, limit: i64, wall: Duration) {
+    pub fn push(&mut self, subject: u128, name: Name, limit: i64) {
         if let Ok(limit) = u64::try_from(limit) {
-            self.all[self.count] = Window { subject, name, number: wall.as_secs() / name.seconds(), limit };
+            self.all[self.count] = Window { subject, name, limit };
             self.count += 1;
         }
     }
@@ -118,6 +146,8 @@ pub struct Taken {
     pub left: [u64; MOST],
     /// The first window that had not enough left; then nothing was counted.
     pub refused: Option<usize>,
+    /// When it was counted, since 1970, by the clock of who counts.
+    pub at: Duration,
 }
 
 impl Taken {
@@ -137,12 +167,14 @@ mod tests {
     fn the_tightest_window_is_the_one_with_the_least_share_left() {
         let mut windows = Windows::new(1, true);
         for (name, limit) in [(Name::Minute, 60), (Name::Day, 10_000), (Name::OrganisationMinute, -1), (Name::OrganisationDay, 100_000)] {
-            windows.push(1, name, limit, Duration::from_secs(90_000));
+            windows.push(1, name, limit);
         }
         assert_eq!(windows.len(), 3);
-        assert_eq!((windows[0].number, windows[1].number), (1_500, 1));
+        let at = Duration::from_millis(90_000_500);
+        assert_eq!((windows[0].name.number(at), windows[1].name.number(at)), (1_500, 1));
+        assert_eq!((windows[0].resets(at), windows[1].resets(at)), (Duration::from_millis(59_500), Duration::from_millis(82_799_500)));
         for (left, expected) in [([59, 9_999, 99_999, 0], 0), ([59, 9_000, 99_999, 0], 1), ([30, 5_000, 3, 0], 2), ([0, 0, 0, 0], 0)] {
-            assert_eq!(Taken { left, refused: None }.tightest(&windows), Some(expected), "{left:?}");
+            assert_eq!(Taken { left, ..Taken::default() }.tightest(&windows), Some(expected), "{left:?}");
         }
         assert_eq!(Taken::default().tightest(&Windows::new(1, true)), None);
     }

@@ -39,10 +39,10 @@ impl Policies {
     }
 
     /// Of the window that is nearest to its end; nothing where there is no limit.
-    pub(crate) fn show(&self, headers: &mut HeaderMap, windows: &Windows, taken: &Taken, wall: Duration) {
+    pub(crate) fn show(&self, headers: &mut HeaderMap, windows: &Windows, taken: &Taken) {
         let Some(at) = taken.refused.or_else(|| taken.tightest(windows)) else { return };
         headers.insert(POLICY, self.value(windows));
-        headers.insert(STATE, state(windows[at].name, taken.left[at], resets(&windows[at], wall)));
+        headers.insert(STATE, state(windows[at].name, taken.left[at], windows[at].resets(taken.at)));
     }
 }
 
@@ -71,17 +71,13 @@ fn state(name: Name, left: u64, resets: Duration) -> HeaderValue {
     value
 }
 
-fn resets(window: &Window, wall: Duration) -> Duration {
-    Duration::from_secs((window.number + 1) * window.name.seconds()).saturating_sub(wall)
-}
-
 fn seconds(duration: Duration) -> u64 {
     duration.as_secs() + u64::from(duration.subsec_nanos() > 0)
 }
 
 /// RATE_LIMITED, by the window that has not enough left. `subject` says whose it is.
-pub(crate) fn used_up(window: &Window, subject: String, wall: Duration) -> Refusal {
-    let (word, limit, resets) = (window.name.word(), window.limit, resets(window, wall));
+pub(crate) fn used_up(window: &Window, subject: String, at: Duration) -> Refusal {
+    let (word, limit, resets) = (window.name.word(), window.limit, window.resets(at));
     let sentence = format!("the {word} quota of {limit} requests is used up; it resets in {} s", seconds(resets));
     Refusal::new(Reason::RateLimited, sentence.clone()).with("window", word).with("limit", limit.to_string()).quota(subject, sentence).retry(resets)
 }

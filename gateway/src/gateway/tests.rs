@@ -111,7 +111,9 @@ impl House {
         ];
         let options = Options {
             identity: identity.clone(),
-            limiter: Arc::new(Memory::new()),
+            limiter: Arc::new(Memory::new(clock.clone())),
+            redis: None,
+            secret: [3; 32],
             services,
             signer,
             clock: clock.clone(),

@@ -8,6 +8,7 @@ use crate::{
 };
 use chassis::{
     changes::Identity,
+    left,
     principal::{CredentialKind, HEADER},
 };
 use contract::{Access, Reason, Refusal};
@@ -21,8 +22,10 @@ enum Sent {
     Nothing,
     /// Somebody who is known and may be trusted.
     Caller(Known),
-    /// Somebody who has to be asked about.
+    /// Somebody who has to be asked about, or has not been seen at this address.
     Stranger(u128, Presented),
+    /// What cannot be a credential.
+    Wrong(Refusal),
 }
 
 impl<I: Identity> Authenticate<I> {
@@ -31,9 +34,14 @@ impl<I: Identity> Authenticate<I> {
         if call.route().target == Target::Own {
             return Ok(Sent::Nothing);
         }
-        let Some(presented) = credential::presented(call.headers())? else { return Ok(Sent::Nothing) };
+        let presented = match credential::presented(call.headers()) {
+            Ok(Some(presented)) => presented,
+            Ok(None) => return Ok(Sent::Nothing),
+            Err(wrong) if wrong.reason() == Reason::InvalidApiKey => return Ok(Sent::Wrong(wrong)),
+            Err(refusal) => return Err(refusal),
+        };
         let key = self.0.key(presented);
-        match self.0.current(key) {
+        match self.0.current(key, call.address) {
             Some(known) => known.map(Sent::Caller),
             None => Ok(Sent::Stranger(key, credential::owned(presented))),
         }
@@ -56,12 +64,15 @@ fn admit(call: &Call) -> Result<(), Refusal> {
 
 impl<I: Identity> Layer for Authenticate<I> {
     async fn call(&self, call: &mut Call, next: &impl Next) -> Answer {
-        call.request.headers_mut().remove(HEADER); // whoever sends one, it is not ours
+        for ours in [HEADER, left::HEADER] {
+            call.request.headers_mut().remove(ours); // whoever sends one, it is not ours
+        }
         call.caller = match self.read(call)? {
             Sent::Nothing => None,
             Sent::Caller(known) => Some(known),
             // Boxed, as every way that is seldom taken: the future of each call has room for all that stands in it.
             Sent::Stranger(key, presented) => Some(Box::pin(self.0.prove(key, &presented, call.address)).await?),
+            Sent::Wrong(wrong) => return Err(Box::pin(self.0.malformed(call.address)).await.err().unwrap_or(wrong)),
         };
         admit(call)?;
         credential::strip(call.request.headers_mut());

@@ -6,53 +6,59 @@ use crate::{
     address::Address,
     call::{Call, Target},
     layer::respond::refused,
-    limiter::{Charges, Limiter, Name, Taken, Windows},
+    limiter::{Charges, Limiter, Name, Taken, Window, Windows},
     quota::{Policies, used_up},
     stack::{Answer, Layer, Next},
 };
 use chassis::{
     changes::{Caller, Rate},
-    clock::Clock,
+    left::{self, Left},
     principal::CredentialKind,
 };
-use std::{sync::Arc, time::Duration};
+use http::HeaderValue;
+use std::sync::Arc;
 
 /// The layer.
 pub struct Limit<L> {
     limiter: Arc<L>,
     charges: Arc<dyn Charges>,
-    clock: Clock,
     address: Rate,
     policies: Policies,
 }
 
 impl<L: Limiter> Limit<L> {
     /// `address` is what a client without credential may do.
-    pub fn new(limiter: Arc<L>, clock: Clock, address: Rate) -> Self {
-        Self { charges: limiter.clone(), limiter, clock, address, policies: Policies::default() }
+    pub fn new(limiter: Arc<L>, address: Rate) -> Self {
+        Self { charges: limiter.clone(), limiter, address, policies: Policies::default() }
     }
 }
 
 /// A credential's own windows: a key's, or a person's over all their sessions. Then those of the organisation.
-fn of_caller(caller: &Caller, wall: Duration) -> Windows {
+fn of_caller(caller: &Caller) -> Windows {
     let root = caller.root.as_u128();
     let mut windows = Windows::new(root, true);
     let own = match caller.credential.kind {
         CredentialKind::Session => caller.actor.id.as_u128(),
         CredentialKind::Key | CredentialKind::Unspecified => caller.credential.id.as_u128(),
     };
-    windows.push(own, Name::Minute, caller.rate.per_minute, wall);
-    windows.push(own, Name::Day, caller.rate.per_day, wall);
-    windows.push(root, Name::OrganisationMinute, caller.root_rate.per_minute, wall);
-    windows.push(root, Name::OrganisationDay, caller.root_rate.per_day, wall);
+    windows.push(own, Name::Minute, caller.rate.per_minute);
+    windows.push(own, Name::Day, caller.rate.per_day);
+    windows.push(root, Name::OrganisationMinute, caller.root_rate.per_minute);
+    windows.push(root, Name::OrganisationDay, caller.root_rate.per_day);
     windows
 }
 
-fn of_address(address: Address, rate: Rate, wall: Duration) -> Windows {
+fn of_address(address: Address, rate: Rate) -> Windows {
     let mut windows = Windows::new(address.client(), false);
-    windows.push(address.client(), Name::Minute, rate.per_minute, wall);
-    windows.push(address.client(), Name::Day, rate.per_day, wall);
+    windows.push(address.client(), Name::Minute, rate.per_minute);
+    windows.push(address.client(), Name::Day, rate.per_day);
     windows
+}
+
+/// For the services whose answer shows it.
+fn tell(windows: &Windows, taken: &Taken) -> HeaderValue {
+    let resets = |window: &Window| (taken.at + window.resets(taken.at)).as_secs();
+    left::write(windows.iter().zip(taken.left).map(|(of, requests)| Left { name: of.name.word(), requests, resets: resets(of) }))
 }
 
 /// Whose quota it is, for `QuotaFailure.subject`.
@@ -68,9 +74,12 @@ fn subject(call: &Call, name: Name) -> String {
 }
 
 impl<L: Limiter> Limit<L> {
-    async fn pass(&self, call: &mut Call, next: &impl Next, windows: &Windows, taken: &Taken, wall: Duration) -> Answer {
+    async fn pass(&self, call: &mut Call, next: &impl Next, windows: &Windows, taken: &Taken) -> Answer {
         if let Some(at) = taken.refused {
-            return Err(used_up(&windows[at], subject(call, windows[at].name), wall));
+            return Err(used_up(&windows[at], subject(call, windows[at].name), taken.at));
+        }
+        if call.method().tells_limits {
+            call.request.headers_mut().insert(left::HEADER, tell(windows, taken));
         }
         let answer = next.call(call).await;
         call.ends.charge = Some((self.charges.clone(), *windows));
@@ -80,22 +89,21 @@ impl<L: Limiter> Limit<L> {
 
 impl<L: Limiter> Layer for Limit<L> {
     async fn call(&self, call: &mut Call, next: &impl Next) -> Answer {
-        let wall = self.clock.wall();
         let windows = match call.caller.as_ref().filter(|_| call.route().target != Target::Own) {
-            Some(known) => of_caller(&known.caller, wall),
-            None => of_address(call.address, self.address, wall),
+            Some(known) => of_caller(&known.caller),
+            None => of_address(call.address, self.address),
         };
         if windows.is_empty() {
             return next.call(call).await;
         }
         let taken = self.limiter.take(&windows, call.method().cost).await?;
-        let answer = self.pass(call, next, &windows, &taken, wall).await;
+        let answer = self.pass(call, next, &windows, &taken).await;
         if !windows.known {
             return answer; // nobody has no headers
         }
         // A refusal, of this layer or one below, shows the windows like any answer.
         let mut answer = answer.unwrap_or_else(|refusal| refused(call, &refusal));
-        self.policies.show(answer.headers_mut(), &windows, &taken, wall);
+        self.policies.show(answer.headers_mut(), &windows, &taken);
         Ok(answer)
     }
 }
@@ -108,9 +116,11 @@ mod tests {
         layer::testing::{answer_with_trailers, call, caller, ok, routed, text},
         limiter::Memory,
     };
+    use chassis::clock::Clock;
     use contract::{Reason, Refusal};
     use http::HeaderMap;
     use http_body_util::BodyExt;
+    use std::time::Duration;
     use tonic::Status;
     use tonic_types::StatusExt;
 
@@ -127,7 +137,7 @@ mod tests {
         /// 27 s after a full minute, 12 hours after midnight.
         fn new(rate: (i64, i64), root_rate: (i64, i64)) -> Self {
             let clock = Clock::still(Duration::from_secs(20_000 * 86_400 + 43_227));
-            let limit = Limit::new(Arc::new(Memory::new()), clock.clone(), Rate { per_minute: 3, per_day: -1 });
+            let limit = Limit::new(Arc::new(Memory::new(clock.clone())), Rate { per_minute: 3, per_day: -1 });
             let rate_of = |(per_minute, per_day)| Rate { per_minute, per_day };
             Self { clock, limit, rate: rate_of(rate), root_rate: rate_of(root_rate) }
         }

@@ -64,6 +64,7 @@ fn rpc(service: &str, name: &str, client_streaming: bool, server_streaming: bool
         cost: 1,
         proof: false,
         fresh_auth: false,
+        tells_limits: false,
         event_types: Vec::new(),
         reads: true,
         client_streaming,

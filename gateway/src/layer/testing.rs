@@ -6,6 +6,7 @@ use crate::{
     call::{Call, Known},
     callers::Callers,
     credential::tests::key,
+    guard::Guard,
     layer::Router,
     stack::{Answer, Next},
 };
@@ -196,7 +197,7 @@ impl House {
     pub(crate) fn new() -> Self {
         let clock = Clock::still(Duration::from_secs(1_700_000_000));
         let (feed, identity) = (Feed::new(clock.clone()), Arc::new(Fake::default()));
-        let callers = Arc::new(Callers::new(identity.clone(), &feed, clock.clone()).unwrap());
+        let callers = Arc::new(Callers::new(identity.clone(), &feed, Guard::new(clock.clone(), None), [3; 32]));
         Self { clock, identity, callers, feed }
     }
 

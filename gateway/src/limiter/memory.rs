@@ -1,94 +1,83 @@
 //! Counts in this process; for one gateway alone.
 
-use super::{Charges, Limiter, Taken, Window, Windows};
-use crate::bounded::Bounded;
+use super::{
+    Charges, Limiter, Taken, Windows,
+    file::File,
+    table::{Known, Table},
+};
+use chassis::clock::Clock;
 use contract::Refusal;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+use tokio_util::sync::CancellationToken;
 
-const SHARDS: usize = 64;
-/// Counts of callers, each of which has a credential, and of addresses, of which anybody has many. Apart, so that strangers push only
-/// strangers out.
-const CALLERS: usize = 1 << 20;
-const ADDRESSES: usize = 1 << 17;
+/// What is counted in this time, a kill may lose.
+const SAVE: Duration = Duration::from_secs(5);
 
-/// One short lock of the shard in which all windows of a call stand, so that they change together.
+/// The counts, and where they are kept over a restart.
 #[derive(Debug)]
 pub struct Memory {
-    callers: Vec<Mutex<Bounded<Counts>>>,
-    addresses: Vec<Mutex<Bounded<Counts>>>,
-}
-
-/// The present minute and the present day of one subject.
-#[derive(Debug, Default)]
-struct Counts {
-    minute: Count,
-    day: Count,
-}
-
-#[derive(Debug, Default)]
-struct Count {
-    number: u64,
-    used: u64,
-}
-
-impl Default for Memory {
-    fn default() -> Self {
-        Self::new()
-    }
+    table: Arc<Table>,
+    clock: Clock,
+    file: Option<File>,
+    /// Something was counted since the last save.
+    news: AtomicBool,
 }
 
 impl Memory {
-    /// Nothing is counted yet.
+    /// Nothing is counted yet, and nothing is kept.
     #[must_use]
-    pub fn new() -> Self {
-        let table = |most: usize| (0..SHARDS).map(|_| Mutex::new(Bounded::new(most / SHARDS))).collect();
-        Self { callers: table(CALLERS), addresses: table(ADDRESSES) }
+    pub fn new(clock: Clock) -> Self {
+        Self { table: Arc::new(Table::new()), clock, file: None, news: AtomicBool::new(false) }
     }
 
-    fn shard(&self, windows: &Windows) -> MutexGuard<'_, Bounded<Counts>> {
-        let table = if windows.known { &self.callers } else { &self.addresses };
-        let mixed = (windows.shard ^ (windows.shard >> 64)) as u64;
-        let at = mixed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
-        table[at as usize % SHARDS].lock().unwrap_or_else(PoisonError::into_inner)
+    /// What was counted in an earlier life counts on; [`Limiter::run`] keeps it in this file.
+    #[must_use]
+    pub fn kept(path: PathBuf, clock: Clock) -> Self {
+        let (memory, file) = (Self::new(clock), File::new(path));
+        match file.load(&memory.table, memory.clock.wall()) {
+            Ok(counts) => tracing::debug!(counts, "limits count on from the last run"),
+            Err(error) => tracing::warn!(%error, path = %file.path().display(), "the counts of the last run cannot be read: limits begin anew"),
+        }
+        Self { file: Some(file), ..memory }
     }
-}
 
-/// The count of that window, from nothing when a new one has begun.
-fn count<'a>(counts: &'a mut Bounded<Counts>, window: &Window) -> &'a mut Count {
-    let of = counts.entry(window.subject, Counts::default);
-    let count = if window.name.seconds() == 60 { &mut of.minute } else { &mut of.day };
-    if count.number != window.number {
-        *count = Count { number: window.number, used: 0 };
+    /// Not on the workers of the runtime: a disk may be slow.
+    async fn save(&self) {
+        let Some(file) = self.file.clone().filter(|_| self.news.swap(false, Relaxed)) else { return };
+        let (table, at) = (self.table.clone(), self.clock.wall());
+        let saved = tokio::task::spawn_blocking(move || file.save(&table, at)).await;
+        if let Err(error) = saved.unwrap_or_else(|panicked| Err(std::io::Error::other(panicked))) {
+            tracing::warn!(%error, "the counts of the limits cannot be kept: a restart would begin anew");
+            self.news.store(true, Relaxed);
+        }
     }
-    count
 }
 
 impl Limiter for Memory {
     async fn take(&self, windows: &Windows, cost: u32) -> Result<Taken, Refusal> {
-        let (mut shard, mut taken, cost) = (self.shard(windows), Taken::default(), u64::from(cost));
-        for (at, window) in windows.iter().enumerate() {
-            taken.left[at] = window.limit.saturating_sub(count(&mut shard, window).used);
-            if taken.left[at] < cost {
-                taken.refused = taken.refused.or(Some(at));
-            }
+        self.news.store(true, Relaxed);
+        Ok(self.table.take(windows, cost, self.clock.wall(), Known::Shared))
+    }
+
+    async fn run(&self, stop: CancellationToken) {
+        while stop.run_until_cancelled(tokio::time::sleep(SAVE)).await.is_some() {
+            self.save().await;
         }
-        if taken.refused.is_none() {
-            for (at, window) in windows.iter().enumerate() {
-                count(&mut shard, window).used += cost;
-                taken.left[at] -= cost;
-            }
-        }
-        Ok(taken)
+        self.save().await;
     }
 }
 
 impl Charges for Memory {
     fn charge(&self, windows: &Windows, cost: u32) {
-        let mut shard = self.shard(windows);
-        for window in windows.iter() {
-            let count = count(&mut shard, window);
-            count.used = count.used.saturating_add(u64::from(cost));
-        }
+        self.news.store(true, Relaxed);
+        self.table.charge(windows, cost, self.clock.wall(), Known::Shared);
     }
 }
 
@@ -96,69 +85,85 @@ impl Charges for Memory {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::limiter::Name;
-    use futures::FutureExt;
-    use std::time::Duration;
+    use crate::limiter::{Name, table::ADDRESSES};
 
-    fn windows(key: u128, minute: i64, organisation_day: i64, seconds: u64) -> Windows {
+    fn windows(key: u128, day: i64) -> Windows {
         let mut windows = Windows::new(100, true);
-        windows.push(key, Name::Minute, minute, Duration::from_secs(seconds));
-        windows.push(100, Name::OrganisationDay, organisation_day, Duration::from_secs(seconds));
+        windows.push(key, Name::Minute, -1);
+        windows.push(key, Name::Day, day);
         windows
     }
 
-    async fn take(memory: &Memory, windows: &Windows, cost: u32) -> (Option<usize>, u64, u64) {
-        let taken = memory.take(windows, cost).await.unwrap();
-        (taken.refused, taken.left[0], taken.left[1])
+    fn of_address(address: u128) -> Windows {
+        let mut windows = Windows::new(address, false);
+        windows.push(address, Name::Minute, 60);
+        windows
     }
 
-    #[tokio::test]
-    async fn a_call_counts_in_all_windows_or_in_none() {
-        let memory = Memory::new();
-        assert_eq!(take(&memory, &windows(1, 3, 5, 0), 2).await, (None, 1, 3));
-        assert_eq!(take(&memory, &windows(1, 3, 5, 0), 2).await, (Some(0), 1, 3));
-        assert_eq!(take(&memory, &windows(2, 3, 5, 0), 3).await, (None, 0, 0));
-        assert_eq!(take(&memory, &windows(1, 3, 5, 0), 1).await, (Some(1), 1, 0));
-        assert_eq!(take(&memory, &windows(1, 3, 5, 0), 1).await, (Some(1), 1, 0), "a refused call costs nothing");
-    }
-
-    #[tokio::test]
-    async fn a_new_minute_begins_with_nothing_and_the_day_goes_on() {
-        let memory = Memory::new();
-        assert_eq!(take(&memory, &windows(1, 2, 5, 59), 2).await, (None, 0, 3));
-        assert_eq!(take(&memory, &windows(1, 2, 5, 60), 1).await, (None, 1, 2));
-        assert_eq!(take(&memory, &windows(1, 2, 5, 86_400), 1).await, (None, 1, 4));
-    }
-
-    #[tokio::test]
-    async fn a_charge_may_take_more_than_is_left() {
-        let memory = Memory::new();
-        memory.charge(&windows(1, 3, 50, 0), 40);
-        assert_eq!(take(&memory, &windows(1, 3, 50, 0), 1).await, (Some(0), 0, 10));
+    fn clock() -> Clock {
+        Clock::still(Duration::from_secs(20_000 * 86_400 + 43_200))
     }
 
     #[tokio::test]
     async fn strangers_do_not_grow_the_table_nor_push_callers_out() {
-        let memory = Memory::new();
-        take(&memory, &windows(1, 3, 5, 0), 2).await;
+        let memory = Memory::new(clock());
+        memory.take(&windows(1, 3), 2).await.unwrap();
         for address in 0..3 * ADDRESSES as u128 {
-            let mut windows = Windows::new(address, false);
-            windows.push(address, Name::Minute, 60, Duration::ZERO);
-            memory.take(&windows, 1).await.unwrap();
+            memory.take(&of_address(address), 1).await.unwrap();
         }
-        let held: usize = memory.addresses.iter().map(|shard| shard.lock().unwrap().len()).sum();
-        assert!(held <= ADDRESSES);
-        assert_eq!(take(&memory, &windows(1, 3, 5, 0), 1).await, (None, 0, 2));
+        assert!(memory.table.strangers() <= ADDRESSES);
+        assert_eq!(memory.take(&windows(1, 3), 1).await.unwrap().left[0], 0);
     }
 
-    #[test]
-    fn in_parallel_no_more_is_taken_than_there_is() {
-        let memory = Memory::new();
-        let taken: usize = std::thread::scope(|scope| {
-            let worker = || (0..1_000).filter(|_| take(&memory, &windows(1, 500, -1, 0), 1).now_or_never().unwrap().0.is_none()).count();
-            let workers: Vec<_> = (0..4).map(|_| scope.spawn(worker)).collect();
-            workers.into_iter().map(|worker| worker.join().unwrap()).sum()
+    async fn one_life(path: &std::path::Path, clock: &Clock, cost: u32) -> (u64, u64) {
+        let memory = Memory::kept(path.to_owned(), clock.clone());
+        let left = memory.take(&windows(1, 1_000), cost).await.unwrap().left[0];
+        let address = memory.take(&of_address(9), 1).await.unwrap().left[0];
+        let stopped = CancellationToken::new();
+        stopped.cancel();
+        memory.run(stopped).await;
+        (left, address)
+    }
+
+    #[tokio::test]
+    async fn counts_live_on_in_the_file_until_their_window_ends() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, clock) = (folder.path().join("counts"), clock());
+        assert_eq!(one_life(&path, &clock, 400).await, (600, 59));
+        assert_eq!(one_life(&path, &clock, 100).await, (500, 58));
+        clock.advance(Duration::from_secs(60));
+        assert_eq!(one_life(&path, &clock, 100).await, (400, 59), "a new minute of the same day");
+        clock.advance(Duration::from_secs(86_400));
+        assert_eq!(one_life(&path, &clock, 100).await, (900, 59));
+        use std::os::unix::fs::PermissionsExt;
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+
+    #[tokio::test]
+    async fn a_file_that_cannot_be_read_is_as_none_and_is_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, clock) = (folder.path().join("counts"), clock());
+        for text in ["", "onemesh counts 2\n", "onemesh counts 1\ncaller 7 zz day 1 1\n", "\u{0}\u{1}"] {
+            std::fs::write(&path, text).unwrap();
+            assert_eq!(one_life(&path, &clock, 1).await, (999, 59), "{text:?}");
+            assert_eq!(one_life(&path, &clock, 1).await, (998, 58), "{text:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_counted_is_saved_while_it_runs() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, clock) = (folder.path().join("counts"), clock());
+        let memory = Arc::new(Memory::kept(path.clone(), clock.clone()));
+        let running = tokio::spawn({
+            let memory = memory.clone();
+            async move { memory.run(CancellationToken::new()).await }
         });
-        assert_eq!(taken, 500);
+        memory.take(&windows(1, 1_000), 7).await.unwrap();
+        while !path.exists() {
+            tokio::time::sleep(SAVE).await;
+        }
+        running.abort(); // a kill
+        assert_eq!(Memory::kept(path, clock).take(&windows(1, 1_000), 1).await.unwrap().left[0], 992);
     }
 }

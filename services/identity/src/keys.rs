@@ -11,7 +11,10 @@ mod tests;
 
 use crate::Identity;
 use ::store::At;
-use chassis::principal::{self, Principal};
+use chassis::{
+    left,
+    principal::{self, Principal},
+};
 use contract::{
     Reason, Refusal,
     id::KeyId,
@@ -50,7 +53,8 @@ impl KeyService for Identity {
 
     async fn get_caller(&self, request: Request<GetCallerRequest>) -> Result<Response<Caller>, Status> {
         let principal = principal::of(&request)?;
-        Ok(Response::new(caller::caller(&principal, &self.db).await?))
+        let headers = request.into_parts().0.into_headers();
+        Ok(Response::new(caller::caller(&principal, &self.db, &left::of(&headers)).await?))
     }
 }
 

@@ -4,7 +4,7 @@ use crate::{
     failure::Failure,
     house::{House, Upstreams, services_of},
     role::Role,
-    settings::Settings,
+    settings::{Away, Settings},
 };
 use chassis::{
     changes::{Access, Rate},
@@ -12,8 +12,16 @@ use chassis::{
     serve::{Answer, Limits},
     upstream::Client,
 };
-use gateway::{Options, Service, address::Network, limiter::Memory};
+use gateway::{
+    Options, Service,
+    address::Network,
+    limiter::{Backend, Memory, Shared},
+    redis::{Decisions, Link, Policy},
+};
 use std::sync::Arc;
+
+/// In the data folder: what this gateway has counted.
+const COUNTS: &str = "limits";
 
 /// The listener's bounds.
 pub(crate) fn limits(settings: &Settings) -> Limits {
@@ -28,9 +36,12 @@ pub(crate) async fn open(house: &House, upstreams: &Upstreams) -> Result<(impl A
         .trusted_proxies
         .iter()
         .map(|text| text.parse::<Network>().map_err(|error| Failure::setting(format!("gateway.trusted_proxies: {error}"))));
+    let redis = redis(house).await?;
     let options = Options {
         identity: Arc::new(Access::new(identity, house.clock.clone())),
-        limiter: Arc::new(Memory::new()),
+        limiter: Arc::new(limiter(house, redis.as_ref())),
+        redis,
+        secret: house.secrets.derive("one.gateway.credential"),
         services: services(upstreams),
         signer: house.signer.clone(),
         clock: house.clock.clone(),
@@ -46,6 +57,28 @@ pub(crate) async fn open(house: &House, upstreams: &Upstreams) -> Result<(impl A
     let health = gateway.health();
     house.work.spawn(gateway.run(house.stop.clone()));
     Ok((service, health))
+}
+
+/// The Redis of all gateways, if the settings name one. It may be away: that is no reason not to start.
+async fn redis(house: &House) -> Result<Option<Arc<Link>>, Failure> {
+    let settings = &house.settings.redis;
+    if settings.url.is_empty() {
+        return Ok(None);
+    }
+    let link = Link::open(&settings.url, settings.timeout, Decisions::new(&house.metrics.meter())).await;
+    link.map(Some).map_err(|error| Failure::setting(format!("redis.url: {error}")))
+}
+
+/// Who counts.
+fn limiter(house: &House, redis: Option<&Arc<Link>>) -> Backend {
+    let policy = match house.settings.redis.away {
+        Away::Local => Policy::Local,
+        Away::Closed => Policy::Closed,
+    };
+    match redis {
+        Some(link) => Backend::Shared(Shared::new(link.clone(), policy, house.clock.clone())),
+        None => Backend::Memory(Memory::kept(house.settings.data_dir.join(COUNTS), house.clock.clone())),
+    }
 }
 
 /// Which service is where: every public service of each role.

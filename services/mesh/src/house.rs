@@ -44,7 +44,7 @@ pub(crate) struct House {
     pub(crate) signer: Signer,
     pub(crate) metrics: Metrics,
     pub(crate) ready: Readiness,
-    secrets: Secrets,
+    pub(crate) secrets: Secrets,
     /// Cancelled first: doors close, watches end.
     drain: CancellationToken,
     /// Cancelled when the last call is over: relays ship what is left.

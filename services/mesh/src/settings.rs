@@ -11,6 +11,7 @@ use chassis::{
 use identity::tiers::Tier;
 use serde::Deserialize;
 use std::{
+    fmt,
     net::{Ipv4Addr, SocketAddr},
     path::PathBuf,
     time::Duration,
@@ -33,6 +34,7 @@ pub(crate) struct Settings {
     identity: Service,
     ontology: Service,
     events: Service,
+    pub(crate) redis: Redis,
     pub(crate) relay: Relay,
     pub(crate) drain: Drain,
     pub(crate) log: Log,
@@ -58,6 +60,29 @@ struct Admin {
 pub(crate) struct Service {
     pub(crate) addr: SocketAddr,
     url: String,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Redis {
+    pub(crate) url: String,
+    #[serde(with = "duration")]
+    pub(crate) timeout: Duration,
+    pub(crate) away: Away,
+}
+
+/// The URL may hold a password.
+impl fmt::Debug for Redis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Redis").field("timeout", &self.timeout).field("away", &self.away).finish_non_exhaustive()
+    }
+}
+
+/// What a gateway does without its Redis.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Away {
+    Local,
+    Closed,
 }
 
 #[derive(Debug, Deserialize)]
@@ -115,6 +140,9 @@ impl Settings {
         }
         if self.gateway.in_flight == 0 {
             return refuse("gateway.in_flight must be at least 1".to_owned());
+        }
+        if self.redis.timeout.is_zero() {
+            return refuse("redis.timeout must be longer than nothing".to_owned());
         }
         for role in Role::SERVICES {
             self.urls(role)?;
@@ -219,6 +247,8 @@ mod tests {
             (&["--role", "cook"], &[("ONE_SECRET_FILE", "s")], "roles"),
             (&["--role", "gateway"], &[], "secret_file"),
             (&[], &[("ONE_GATEWAY_IN_FLIGHT", "0")], "gateway.in_flight"),
+            (&[], &[("ONE_REDIS_TIMEOUT", "0s")], "redis.timeout"),
+            (&[], &[("ONE_REDIS_AWAY", "open")], "redis.away"),
             (&["--config", "/nowhere.toml"], &[], "/nowhere.toml"),
         ] {
             let sentence = read(arguments, environment).expect_err(names);

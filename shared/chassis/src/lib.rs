@@ -13,6 +13,7 @@ pub mod drain;
 mod gathered;
 pub mod header;
 pub mod health;
+pub mod left;
 pub mod principal;
 pub mod reflection;
 pub mod room;

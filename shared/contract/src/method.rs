@@ -28,6 +28,8 @@ pub struct Method {
     pub proof: bool,
     /// A session's proof must be young.
     pub fresh_auth: bool,
+    /// The service is told what is left of the caller's windows of requests.
+    pub tells_limits: bool,
     /// What it may emit.
     pub event_types: Vec<String>,
     /// It changes nothing.
@@ -104,6 +106,7 @@ fn read(method: &MethodDescriptor, option: &ExtensionDescriptor) -> Result<Metho
         cost: policy.cost.max(1),
         proof: policy.proof,
         fresh_auth: policy.fresh_auth,
+        tells_limits: policy.tells_limits,
         // 1 is NO_SIDE_EFFECTS of google.protobuf.MethodOptions.IdempotencyLevel.
         reads: options.get_field_by_name("idempotency_level").and_then(|level| level.as_enum_number()) == Some(1),
         client_streaming: method.is_client_streaming(),

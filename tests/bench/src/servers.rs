@@ -67,7 +67,9 @@ fn signer() -> Signer {
 async fn gateway(listener: TcpListener, upstream: Upstream) {
     let options = Options {
         identity: Arc::new(Everybody::default()),
-        limiter: Arc::new(Memory::new()),
+        limiter: Arc::new(Memory::new(Clock::system())),
+        redis: None,
+        secret: [9; 32],
         services: vec![Service { name: "one.ontology.v1.ThingService", audience: AUDIENCE, upstream }],
         signer: signer(),
         clock: Clock::system(),
