@@ -20,7 +20,7 @@ lint: tools
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps
 	tests/arrows
 	cd proto && ../tests/node/node_modules/.bin/buf lint
-	bash -n tests/install tests/postgres .ci/run
+	bash -n tests/install tests/postgres tests/redis .ci/run
 	tests/python/.venv/bin/python -m compileall -q tests/python/*.py
 	for file in tests/node/*.js; do node --check $$file; done
 

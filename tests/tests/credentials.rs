@@ -1,5 +1,6 @@
 //! Who may call at all.
 
+use crate::support::{checksum, guess};
 use contract::{
     Reason,
     identity::v1::{CreateKeyRequest, GetCallerRequest, Key},
@@ -19,20 +20,6 @@ fn wrong_secret(key: &str) -> String {
     let (rest, last) = body.split_at(body.len() - 1);
     let body = format!("{rest}{}", if last == "a" { "b" } else { "a" });
     format!("{body}{}", checksum(&body))
-}
-
-/// CRC32 of all before, as 6 base62 characters.
-fn checksum(text: &str) -> String {
-    let crc = text
-        .bytes()
-        .fold(u32::MAX, |crc, byte| (0..8).fold(crc ^ u32::from(byte), |crc, _| if crc & 1 == 1 { (crc >> 1) ^ 0xedb8_8320 } else { crc >> 1 }));
-    let mut rest = !crc;
-    let mut digits = [b'0'; 6];
-    for digit in digits.iter_mut().rev() {
-        *digit = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"[(rest % 62) as usize];
-        rest /= 62;
-    }
-    String::from_utf8(digits.to_vec()).unwrap()
 }
 
 async fn with_expiry(caller: &Caller, mesh: &Mesh, after: Duration) -> Caller {
@@ -117,16 +104,10 @@ async fn who_guesses_is_refused_and_who_knows_is_not(mesh: Mesh) {
     let known = address.with_key(tenant.key());
     known.who_am_i().await;
     let other = mesh.tenant().await;
-    // With the right checksum: what is just mistyped is no guess.
-    let guess = |number: usize| {
-        let (before, rest) = tenant.key().rsplit_once("_key_").unwrap();
-        let body = format!("{before}_key_guess{number:03}{}", &rest[8..rest.len() - 6]);
-        format!("{body}{}", checksum(&body))
-    };
     for number in 0..10 {
-        assert_eq!(refused(&address.with_key(&guess(number))).await.reason, Reason::InvalidApiKey, "guess {number}");
+        assert_eq!(refused(&address.with_key(&guess(tenant.key(), number))).await.reason, Reason::InvalidApiKey, "guess {number}");
     }
-    let guard = refused(&address.with_key(&guess(10))).await;
+    let guard = refused(&address.with_key(&guess(tenant.key(), 10))).await;
     assert_eq!((guard.reason, guard.code), (Reason::TooManyFailures, Code::ResourceExhausted));
     assert!(guard.retry.is_some_and(|retry| retry > Duration::ZERO && retry <= Duration::from_secs(300)), "{guard:?}");
     assert_eq!(refused(&address.with_key(other.key())).await.reason, Reason::TooManyFailures, "a good key that never worked from here");

@@ -4,19 +4,76 @@ use contract::{
     Reason,
     identity::v1::{GetCallerRequest, Group, GroupLimits},
 };
-use std::time::Duration;
-use tests::{Mesh, Refused, Refuses, on_every_mesh, raw::Raw};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tests::{Caller, Engine, Layout, Mesh, Refused, Refuses, Role, Tenant, eventually, on_every_mesh, raw::Raw, run, within};
 use tonic::Code;
 
 const GET_CALLER: &str = "/one.identity.v1.KeyService/GetCaller";
 
+/// How much is left of a window, as GetCaller shows it.
+pub(crate) async fn left(caller: &Caller, window: &str) -> i64 {
+    let limits = caller.who_am_i().await.limits;
+    let limit = limits.into_iter().find(|limit| limit.name == window).expect("a window");
+    assert!(limit.reset_time.is_some(), "{limit:?}");
+    limit.remaining.expect("it has a limit")
+}
+
+/// An organisation whose keys may do so much in a day. It is not made just before midnight, when a day's count would be lost in a test.
+pub(crate) async fn tenant_with(mesh: &Mesh, a_day: i64) -> Tenant {
+    let seconds_of_day = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() % 86_400;
+    within(Duration::from_secs(400), "midnight to be over", || async { (seconds_of_day() < 86_100).then_some(()) }).await;
+    let limits = GroupLimits { key_requests_per_day: Some(a_day), ..GroupLimits::default() };
+    mesh.tenant_like(Group { name: "small".to_owned(), tier: "enterprise".to_owned(), limits: Some(limits), ..Group::default() }).await
+}
+
 on_every_mesh![
+    the_caller_is_told_what_is_left_of_each_window,
     each_answer_says_what_is_left,
     without_a_limit_nothing_is_said,
     at_the_minutes_limit_a_starter_is_refused_and_told_when_to_come_back,
     keys_of_one_organisation_share_its_limit,
     a_call_that_is_refused_costs_too,
 ];
+
+async fn the_caller_is_told_what_is_left_of_each_window(mesh: Mesh) {
+    let tenant = tenant_with(&mesh, 20).await;
+    for expected in [19, 18, 17] {
+        assert_eq!(left(&tenant, "day").await, expected);
+    }
+    let limits = tenant.with("one-left", "day=1000@1000").who_am_i().await.limits; // forged
+    for limit in limits {
+        let expected = match limit.name.as_str() {
+            "day" => 16..=16,
+            "groups" | "things" => continue,
+            _ => limit.quota - 4..=limit.quota - 1, // a minute may have begun anew
+        };
+        assert!(limit.remaining.is_some_and(|remaining| expected.contains(&remaining)), "{limit:?}");
+    }
+}
+
+/// All in one, and without Redis: the counts are in its own folder.
+#[test]
+fn a_days_count_outlives_a_restart_and_a_kill() {
+    run(Layout::OneProcess, Engine::Sqlite, |_| async {
+        let mesh = Mesh::start(Layout::OneProcess, Engine::Sqlite).await;
+        let _shown = mesh.show_logs_of_a_failure();
+        let tenant = tenant_with(&mesh, 20).await;
+        assert_eq!(left(&tenant, "day").await, 19);
+        assert_eq!(mesh.take(Role::Gateway, 0).terminate().code, Some(0));
+        mesh.start_again(Role::Gateway, 0);
+        let tenant = tenant.reconnected(mesh.gateway());
+        assert_eq!(left(&tenant, "day").await, 18);
+        let file = mesh.data(Role::Gateway, 0).join("limits");
+        let before = std::fs::metadata(&file).unwrap().modified().unwrap();
+        assert_eq!(left(&tenant, "day").await, 17);
+        let saved = || async { (std::fs::metadata(&file).unwrap().modified().unwrap() > before).then_some(()) };
+        eventually("the counts to be saved", saved).await;
+        mesh.kill(Role::Gateway, 0);
+        mesh.start_again(Role::Gateway, 0);
+        // The save may have come before the last call.
+        assert!([16, 17].contains(&left(&tenant.reconnected(mesh.gateway()), "day").await));
+    });
+}
 
 async fn each_answer_says_what_is_left(mesh: Mesh) {
     let tenant = mesh.tenant_on("starter").await;

@@ -95,7 +95,7 @@ mod tests {
         let layer = Authenticate(house.callers.clone());
         let mut call = routed(call(path, headers));
         let below = |call: &mut Call| {
-            for secret in ["authorization", "x-api-key", "one-principal-bin", "cookie"] {
+            for secret in ["authorization", "x-api-key", "one-principal-bin", "one-left", "cookie"] {
                 assert!(!call.headers().contains_key(secret), "{secret} goes no further");
             }
             ok()
@@ -109,7 +109,10 @@ mod tests {
         let house = House::new();
         let key = key('a');
         for _ in 0..5 {
-            assert_eq!(who(&house, GET, &[("x-api-key", &key), ("one-principal-bin", "forged"), ("cookie", "a=b")]).await, Ok(true));
+            assert_eq!(
+                who(&house, GET, &[("x-api-key", &key), ("one-principal-bin", "forged"), ("one-left", "minute=9@9"), ("cookie", "a=b")]).await,
+                Ok(true)
+            );
         }
         assert_eq!(house.identity.counts(), (1, 0));
         house.clock.advance(chassis::changes::LEASE);
@@ -177,5 +180,50 @@ mod tests {
         assert_eq!(answers.iter().filter(|answer| **answer == Err(Reason::TooManyFailures)).count(), 16);
         assert_eq!(house.identity.counts().0, 11);
         assert_eq!(who(&house, GET, &[("x-api-key", &right)]).await, Ok(true));
+    }
+
+    /// The same, from an address.
+    async fn who_from(house: &House, ip: &str, headers: &[(&'static str, &str)]) -> Result<(), Reason> {
+        let layer = Authenticate(house.callers.clone());
+        let mut call = routed(call(GET, headers));
+        call.address = crate::address::Address::of(ip.parse().unwrap());
+        layer.call(&mut call, &|_: &mut Call| ok()).await.map(drop).map_err(|refusal| refusal.reason())
+    }
+
+    #[tokio::test]
+    async fn a_known_key_is_refused_from_a_silenced_address_where_it_never_worked() {
+        let house = House::new();
+        let right = key('a');
+        let headers = [("x-api-key", right.as_str())];
+        for ip in ["192.0.2.1", "192.0.2.2"] {
+            assert_eq!(who_from(&house, ip, &headers).await, Ok(()));
+        }
+        for silenced in ["192.0.2.2", "192.0.2.3"] {
+            for guess in 'A'..='J' {
+                assert_eq!(who_from(&house, silenced, &[("x-api-key", &key(guess))]).await, Err(Reason::InvalidApiKey));
+            }
+        }
+        assert_eq!(who_from(&house, "192.0.2.2", &headers).await, Ok(()), "it has worked from there");
+        assert_eq!(who_from(&house, "192.0.2.3", &headers).await, Err(Reason::TooManyFailures), "it is in the cache, and says nothing");
+        house.news();
+        assert_eq!(who_from(&house, "192.0.2.2", &headers).await, Ok(()), "also when its state has to be asked");
+        assert_eq!(house.identity.counts().0, 1 + 2 * 10);
+    }
+
+    #[tokio::test]
+    async fn whatever_is_wrong_with_it_is_a_guess_and_asks_identity_nothing() {
+        let house = House::new();
+        let right = key('a');
+        let mistyped = format!("{}0", &right[..77]);
+        let basic = format!("Basic {right}");
+        let wrong = [("x-api-key", mistyped.as_str()), ("x-api-key", "x"), ("authorization", basic.as_str()), ("authorization", "Bearer")];
+        for number in 0..10 {
+            assert_eq!(who_from(&house, "192.0.2.1", &[wrong[number % wrong.len()]]).await, Err(Reason::InvalidApiKey));
+        }
+        for header in wrong.iter().chain(&[("x-api-key", right.as_str())]) {
+            assert_eq!(who_from(&house, "192.0.2.1", &[*header]).await, Err(Reason::TooManyFailures), "{header:?}");
+        }
+        assert_eq!(who_from(&house, "192.0.2.1", &[]).await, Err(Reason::MissingCredential), "nothing is no guess");
+        assert_eq!(house.identity.counts(), (0, 0));
     }
 }

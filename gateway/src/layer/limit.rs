@@ -205,6 +205,24 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn only_a_service_that_shows_it_is_told_what_is_left() {
+        let house = House::new((60, -1), (600, 50));
+        let told = std::sync::Mutex::new(Vec::new());
+        for path in [GET, "/one.identity.v1.KeyService/GetCaller"] {
+            let mut call = routed(call(path, &[]));
+            call.caller = Some(caller(1, |caller| (caller.rate, caller.root_rate) = (house.rate, house.root_rate)));
+            let below = |call: &mut Call| {
+                told.lock().unwrap().push(text(call.headers(), "one-left").to_owned());
+                ok()
+            };
+            house.limit.call(&mut call, &below).await.unwrap();
+        }
+        let minute = 20_000 * 86_400 + 43_260;
+        let left = format!("minute=58@{minute},organisation-minute=598@{minute},organisation-day=48@{}", 20_001 * 86_400);
+        assert_eq!(*told.lock().unwrap(), [String::new(), left]);
+    }
+
+    #[tokio::test]
     async fn a_refusal_below_was_counted_and_shows_it() {
         let house = House::new((60, -1), (-1, -1));
         let headers = house.headers(1, |_| Err(Refusal::new(Reason::InsufficientScopes, "no"))).await;

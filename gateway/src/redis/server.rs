@@ -17,46 +17,22 @@ use tokio_util::sync::CancellationToken;
 /// Long enough for a busy machine; what stands still is waited for this long.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Keeps `redis-server` for as long as this process holds its standard input, however it ends. Each line is an order.
-const KEEPER: &str = r#"
-trap '' INT TERM
-start() {
-    redis-server --port 0 --unixsocket "$DIR/socket" --save '' --appendonly no --dir "$DIR" >>"$DIR/log" 2>&1 &
-    until redis-cli -s "$DIR/socket" ping >/dev/null 2>&1; do kill -0 $! 2>/dev/null || exit 1; sleep 0.02; done
-}
-stop() { kill -CONT $! 2>/dev/null; kill -9 $! 2>/dev/null; wait $! 2>/dev/null; rm -f "$DIR/socket"; }
-start
-echo ready
-while read -r order; do
-    case $order in
-        start) stop; start ;;
-        stop) stop ;;
-        *) kill -"$order" $! ;;
-    esac
-    echo "done"
-done
-stop
-rm -rf "$DIR"
-"#;
-
-/// A server with nothing in it, on a socket of its own.
+/// A server with nothing in it, kept by `tests/redis`.
 pub(crate) struct Server {
     keeper: Child,
     orders: Mutex<(Option<ChildStdin>, BufReader<std::process::ChildStdout>)>,
-    socket: String,
+    url: String,
 }
 
 impl Server {
     fn start() -> Self {
-        let folder = tempfile::Builder::new().prefix("onemesh-redis").tempdir().unwrap().keep();
-        let mut keeper = Command::new("bash");
-        keeper.args(["-c", KEEPER]).env("DIR", &folder).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
-        let mut keeper = keeper.spawn().unwrap();
+        let mut keeper = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/redis"));
+        let mut keeper = keeper.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let (orders, mut answers) = (keeper.stdin.take(), BufReader::new(keeper.stdout.take().unwrap()));
-        let mut line = String::new();
-        answers.read_line(&mut line).unwrap();
-        assert_eq!(line, "ready\n", "redis-server is installed: make test does it");
-        Self { keeper, orders: Mutex::new((orders, answers)), socket: folder.join("socket").display().to_string() }
+        let mut url = String::new();
+        answers.read_line(&mut url).unwrap();
+        assert!(url.starts_with("redis://"), "redis-server is installed: make test does it");
+        Self { keeper, orders: Mutex::new((orders, answers)), url: url.trim().to_owned() }
     }
 
     fn order(&self, order: &str) {
@@ -83,7 +59,7 @@ impl Server {
 
     /// Asks it as an operator does.
     pub(crate) fn ask(&self, words: &[&str]) -> String {
-        let out = Command::new("redis-cli").args(["-s", &self.socket]).args(words).output().unwrap();
+        let out = Command::new("redis-cli").args(["-u", &self.url]).args(words).output().unwrap();
         String::from_utf8(out.stdout).unwrap().trim().to_owned()
     }
 
@@ -137,8 +113,7 @@ impl House {
     }
 
     pub(crate) async fn link(&self) -> Arc<Link> {
-        let url = format!("redis+unix://{}", self.server.socket);
-        Link::open(&url, PATIENCE, Decisions::new(&self.metrics.meter())).await.unwrap()
+        Link::open(&self.server.url, PATIENCE, Decisions::new(&self.metrics.meter())).await.unwrap()
     }
 
     pub(crate) async fn gateway(&self, policy: Policy) -> Gateway {

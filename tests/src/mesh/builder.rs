@@ -15,12 +15,13 @@ pub struct Builder {
     folder: PathBuf,
     database: Option<Database>,
     settings: Vec<(String, String)>,
+    gateways: Option<usize>,
 }
 
 impl Builder {
     pub(super) fn new(layout: Layout, engine: Engine) -> Builder {
         assert!(layout == Layout::OneProcess || engine == Engine::Postgres, "processes share no files");
-        let builder = Builder { layout, engine, folder: temporary(), database: None, settings: Vec::new() };
+        let builder = Builder { layout, engine, folder: temporary(), database: None, settings: Vec::new(), gateways: None };
         let builder = builder.set("ONE_LOG_FORMAT", "json").set("ONE_GATEWAY_CORS_ORIGINS", "https://app.example.com");
         match engine {
             Engine::Sqlite => builder,
@@ -46,6 +47,12 @@ impl Builder {
         self
     }
 
+    /// So many gateways before one of each service.
+    pub fn gateways(self, number: usize) -> Builder {
+        assert!(self.layout == Layout::Split, "one process is one gateway");
+        Builder { gateways: Some(number), ..self }
+    }
+
     /// Starts it.
     pub async fn start(self) -> Mesh {
         tokio::task::spawn_blocking(|| self.start_now()).await.expect("the mesh starts")
@@ -60,7 +67,8 @@ impl Builder {
             let secret = write_secret(&self.folder);
             self = self.set("ONE_SECRET_FILE", &secret);
             for role in Role::ALL {
-                let begun = self.begin(Some(role), replicas);
+                let gateways = self.gateways.filter(|_| role == Role::Gateway);
+                let begun = self.begin(Some(role), gateways.unwrap_or(replicas));
                 let urls: Vec<String> = begun.iter().map(|part| format!("http://{}", part.addr(role.word()))).collect();
                 self = self.set(&format!("ONE_{}_URL", role.word().to_uppercase()), &urls.join(","));
                 parts.extend(begun);

@@ -280,7 +280,9 @@ async fn a_caller_is_told_who_it_is_and_what_it_may() {
         let mut who = in_group(&world.owner, &child);
         (who.credential.id, who.scopes) = (*id, Scopes::parse("things:write").unwrap());
         who.quotas = principal::Quotas { groups: 100, things: 7 };
-        let caller = world.identity.get_caller(call(&who, GetCallerRequest {})).await.unwrap().into_inner();
+        let mut request = call(&who, GetCallerRequest {});
+        request.metadata_mut().insert("one-left", "minute=7@1700000040,organisation-day=0@1700006400".parse().unwrap());
+        let caller = world.identity.get_caller(request).await.unwrap().into_inner();
         assert_eq!(caller.key, Some(made));
         assert_eq!(caller.actor, Some(who.actor_message()));
         assert_eq!((caller.home_group_id, caller.group_id), (world.owner.group.to_string(), child.id));
@@ -297,6 +299,9 @@ async fn a_caller_is_told_who_it_is_and_what_it_may() {
             ("things", 7, None),
         ];
         assert_eq!(limits, expected);
+        let left: Vec<_> = caller.limits.iter().map(|limit| (limit.remaining, limit.reset_time.map(|time| time.seconds))).collect();
+        let none = (None, None);
+        assert_eq!(left, [(Some(7), Some(1_700_000_040)), none, none, (Some(0), Some(1_700_006_400)), none, none]);
     })
     .await;
 }
