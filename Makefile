@@ -30,6 +30,7 @@ fmt:
 # Ratios and CPU microseconds, from the operating system.
 bench:
 	command -v strace >/dev/null || apt-get install -y -qq strace
+	command -v redis-server >/dev/null || apt-get install -y -qq redis-server
 	cargo build --release -p mesh -p bench
 	target/release/bench
 

@@ -23,6 +23,8 @@ pub(crate) type Client = ThingServiceClient<Channel>;
 pub(crate) enum Call {
     Get(String),
     Create,
+    /// A wrong key of the right form, each from another address: as if through a proxy.
+    Guess,
 }
 
 /// What it took.
@@ -83,7 +85,20 @@ async fn one(client: &mut Client, bearer: &MetadataValue<tonic::metadata::Ascii>
             request.metadata_mut().insert("authorization", bearer.clone());
             client.create_thing(request).await.expect("a new thing");
         }
+        Call::Guess => {
+            let refused = client.get_thing(guess()).await.expect_err("nobody has this key");
+            assert_eq!(refused.code(), tonic::Code::Unauthenticated, "{refused:?}");
+        }
     }
+}
+
+fn guess() -> Request<GetThingRequest> {
+    let key = identity::secret::Secret::make("0123456789ab").expect("random bytes");
+    let [a, b, c, d, ..] = *uuid::Uuid::new_v4().as_bytes();
+    let mut request = Request::new(GetThingRequest { id: uuid::Uuid::now_v7().to_string() });
+    request.metadata_mut().insert("x-api-key", key.reveal().parse().expect("ASCII"));
+    request.metadata_mut().insert("x-forwarded-for", format!("{a}.{b}.{c}.{d}").parse().expect("ASCII"));
+    request
 }
 
 /// About 250 bytes, with a request_id: what a careful client sends.

@@ -4,10 +4,11 @@
 //! callers over 4 connections. So it holds on a busy machine, where requests a second mean little. Ratios are between rows of the same run.
 //!
 //! `bench serve NAME` is a server for it; `bench` alone starts them one after the other, and the mesh itself, and prints the table;
-//! `bench mesh` and `bench pages` print their part.
+//! `bench mesh`, `bench limits` and `bench pages` print their part.
 
 mod echo;
 mod known;
+mod limits;
 mod load;
 mod mesh;
 mod pages;
@@ -26,6 +27,7 @@ async fn main() {
         ["serve", what, ref rest @ ..] => servers::run(what, rest).await,
         ["mesh"] => mesh::print().await,
         ["pages"] => pages::print().await,
+        ["limits"] => limits::print().await,
         _ => table::print().await,
     }
 }

@@ -2,6 +2,7 @@
 
 use std::{
     io::{BufRead, BufReader},
+    net::TcpListener,
     process::{Child, Command, Stdio},
     time::Duration,
 };
@@ -32,6 +33,18 @@ impl Process {
         assert!(!addr.is_empty(), "the server ended before it listened");
         std::thread::spawn(move || lines.for_each(drop)); // it must never block on a full pipe
         Process { child, addr }
+    }
+
+    /// A Redis with nothing in it, as `tests/install` installs it.
+    pub(crate) fn redis() -> Process {
+        let port = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a free port").port().to_string();
+        let mut command = Command::new("redis-server");
+        command.args(["--bind", "127.0.0.1", "--port", &port, "--save", "", "--appendonly", "no"]);
+        let mut child = command.stdout(Stdio::piped()).spawn().expect("tests/install installs it");
+        let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines().map_while(Result::ok);
+        assert!(lines.any(|line| line.contains("Ready to accept connections")), "Redis ended before it listened");
+        std::thread::spawn(move || lines.for_each(drop));
+        Process { child, addr: format!("127.0.0.1:{port}") }
     }
 
     /// CPU time of all its threads so far.

@@ -1,4 +1,4 @@
-//! The servers of the echo: `bench serve stock|ours|gateway|service|split`.
+//! The servers of the echo: `bench serve stock|ours|gateway|service|split|shared`.
 
 use crate::{echo::Echo, known::Everybody, process::Process};
 use chassis::{
@@ -8,11 +8,16 @@ use chassis::{
     principal::Signer,
     room::Room,
     serve::{self, Answer, Limits},
+    telemetry::Metrics,
     upstream::Upstream,
 };
-use gateway::{Options, Service, limiter::Memory};
+use gateway::{
+    Options, Service,
+    limiter::{Backend, Memory, Shared},
+    redis::{Decisions, Link, Policy},
+};
 use serde_json::json;
-use std::{process::Command, sync::Arc};
+use std::{process::Command, sync::Arc, time::Duration};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::{
@@ -45,9 +50,10 @@ pub(crate) async fn run(what: &str, rest: &[&str]) {
         }
         ("ours", []) => serve(listener, serve::grpc(Routes::new(Echo::server()).prepare(), &LIMITS, []), LIMITS).await,
         ("service", []) => serve(listener, serve::grpc(room(), &Limits::internal(), []), Limits::internal()).await,
-        ("gateway", []) => gateway(listener, Upstream::here(room())).await,
-        ("split", [addr]) => gateway(listener, Upstream::there(&[addr]).expect("an address")).await,
-        _ => panic!("bench serve stock|ours|gateway|service|split ADDRESS"),
+        ("gateway", []) => gateway(listener, Upstream::here(room()), None).await,
+        ("split", [addr]) => gateway(listener, Upstream::there(&[addr]).expect("an address"), None).await,
+        ("shared", [redis]) => gateway(listener, Upstream::here(room()), Some(link(redis).await)).await,
+        _ => panic!("bench serve stock|ours|gateway|service|split ADDRESS|shared REDIS"),
     }
 }
 
@@ -63,12 +69,24 @@ fn signer() -> Signer {
     Signer::new(&[7; 32], Clock::system())
 }
 
-/// The whole stack, with limits that count and are never reached.
-async fn gateway(listener: TcpListener, upstream: Upstream) {
+/// With patience, for a bench may be stopped.
+async fn link(url: &str) -> Arc<Link> {
+    let decisions = Decisions::new(&Metrics::default().meter());
+    let link = Link::open(url, Duration::from_secs(10), decisions).await.expect("a URL");
+    assert!(link.is_connected(), "{url} answers");
+    link
+}
+
+/// The whole stack, with limits that count and are never reached; in Redis, if there is one.
+async fn gateway(listener: TcpListener, upstream: Upstream, redis: Option<Arc<Link>>) {
+    let limiter = match &redis {
+        Some(link) => Backend::Shared(Shared::new(link.clone(), Policy::Closed, Clock::system())),
+        None => Backend::Memory(Memory::new(Clock::system())),
+    };
     let options = Options {
         identity: Arc::new(Everybody::default()),
-        limiter: Arc::new(Memory::new(Clock::system())),
-        redis: None,
+        limiter: Arc::new(limiter),
+        redis,
         secret: [9; 32],
         services: vec![Service { name: "one.ontology.v1.ThingService", audience: AUDIENCE, upstream }],
         signer: signer(),

@@ -1,6 +1,7 @@
 //! The run: each server in turn, and the table.
 
 use crate::{
+    limits,
     load::{self, Call, Figures},
     mesh, pages,
     process::Process,
@@ -26,6 +27,8 @@ pub(crate) async fn print() {
     echoes().await;
     println!();
     mesh::print().await;
+    println!();
+    limits::print().await;
     println!();
     pages::print().await;
 }
