@@ -20,6 +20,7 @@ mod caps;
 mod connection;
 mod deadline;
 mod decoding;
+mod frames;
 pub mod front;
 mod grpc;
 mod grpc_timeout;
@@ -28,8 +29,8 @@ mod listener;
 mod messages;
 pub mod metadata;
 mod open;
-mod received;
 mod refusal;
+mod socket;
 mod writer;
 
 pub use answer::Answer;

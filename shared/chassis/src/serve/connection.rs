@@ -18,7 +18,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::open::{self, Open};
-use super::received::{Counted, Received};
+use super::socket::{Received, Socket};
 use super::{Answer, Limits};
 use crate::gathered::Gathered;
 
@@ -42,7 +42,7 @@ pub(super) fn http(limits: &Limits) -> Http {
         .keep_alive_interval(limits.ping)
         .keep_alive_timeout(limits.pong)
         .max_concurrent_streams(limits.streams)
-        .max_header_list_size(2 * limits.metadata) // beyond it h2 answers a bare 431; `metadata` refuses before, with a grpc-status
+        .max_header_list_size(4 * limits.metadata) // beyond it h2 says a bare 431 or GOAWAY; up to it `metadata` refuses, with a grpc-status
         .initial_stream_window_size(1 << 20)
         .initial_connection_window_size(8 << 20) // never adaptive: hyperium/h2#942
         .max_send_buf_size(64 << 10); // by default 400 KiB for every stream whose peer does not read
@@ -95,7 +95,7 @@ impl Connection {
     pub(super) async fn run(self: Arc<Self>, tcp: TcpStream, http: &Http, app: impl Answer) {
         self.set(&tcp);
         let received = Received::default();
-        let io = Counted::new(TokioIo::new(Gathered::new(tcp)), received.clone());
+        let io = TokioIo::new(Gathered::new(Socket::new(tcp, received.clone(), self.limits.control)));
         let this = self.clone();
         let service = hyper::service::service_fn(move |request| answer(this.clone(), app.clone(), request));
         let mut http = pin!(http.serve_connection(io, service));

@@ -25,6 +25,9 @@ pub struct Limits {
     pub streams: u32,
     /// How many streams a peer may reset before we took them up; `None` is h2's own 20, which ends rapid resets.
     pub resets: Option<usize>,
+    /// Frames that carry nothing (PING, SETTINGS, PRIORITY, WINDOW_UPDATE, unknown ones), beyond what calls and answers explain; a tenth comes
+    /// back in a second. More end the connection with ENHANCE_YOUR_CALM; `None` is no limit.
+    pub control: Option<u32>,
     /// Bytes of request metadata, as HTTP/2 counts them.
     pub metadata: u32,
     /// Bytes of one request message.
@@ -58,6 +61,7 @@ impl Limits {
             grace: seconds(25),
             streams: 100,
             resets: None,
+            control: Some(1_000),
             metadata: 16 << 10,
             message: 4 << 20,
             message_read: seconds(10),
@@ -71,6 +75,14 @@ impl Limits {
     /// drops a thousand of them must not end the others'.
     #[must_use]
     pub const fn internal() -> Self {
-        Self { connections_per_ip: usize::MAX, streams: 10_000, resets: Some(1 << 20), metadata: 64 << 10, in_flight: 10_000, ..Self::public() }
+        Self {
+            connections_per_ip: usize::MAX,
+            streams: 10_000,
+            resets: Some(1 << 20),
+            control: None,
+            metadata: 64 << 10,
+            in_flight: 10_000,
+            ..Self::public()
+        }
     }
 }

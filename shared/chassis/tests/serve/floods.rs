@@ -13,7 +13,7 @@ use tonic::{Code, Status};
 use tower::service_fn;
 
 use crate::client::{CHECK, Client, EMPTY, WATCH, post};
-use crate::raw::{CONTINUATION, DATA, GOAWAY, HEADERS, PING, RST_STREAM, Raw, literal};
+use crate::raw::{CONTINUATION, DATA, GOAWAY, HEADERS, PING, RST_STREAM, Raw, SETTINGS, literal};
 use crate::server::Server;
 
 const ENHANCE_YOUR_CALM: u32 = 11;
@@ -52,6 +52,45 @@ async fn empty_data_ends_the_connection() {
         sent += 1;
     }
     assert!(sent < 200_000, "the server reads on and on");
+}
+
+#[tokio::test]
+async fn frames_that_carry_nothing_end_the_connection() {
+    const UNKNOWN: u8 = 0xbe;
+    const WINDOW_UPDATE: u8 = 8;
+    let server = Server::start(Limits { control: Some(200), ..Limits::public() }).await;
+    for (kind, payload) in [(PING, &[0; 8][..]), (SETTINGS, &[]), (SETTINGS, &[0, 1, 0, 0, 16, 0]), (WINDOW_UPDATE, &[0, 0, 0, 1]), (UNKNOWN, b"?")] {
+        let mut raw = Raw::hello(server.addr).await;
+        let mut sent = 0;
+        while sent < 50_000 && raw.send(kind, 0, 0, payload).await {
+            sent += 1;
+        }
+        assert_eq!(raw.next_of(GOAWAY).await.map(|goaway| goaway.error()), Some(ENHANCE_YOUR_CALM), "frame {kind}");
+    }
+}
+
+#[tokio::test]
+async fn pings_that_calls_explain_end_nothing() {
+    let server = Server::start(Limits { control: Some(20), ..Limits::public() }).await;
+    let mut raw = Raw::hello(server.addr).await;
+    for stream in (1..600).step_by(2) {
+        assert!(raw.call(stream, CHECK).await && raw.send(DATA, 1, stream, EMPTY).await);
+        for ping in 0..5 {
+            assert!(raw.send(PING, 0, 0, &[ping; 8]).await);
+            assert_eq!(raw.next_of(PING).await.expect("the connection stays").payload, [ping; 8]);
+        }
+    }
+}
+
+#[tokio::test]
+async fn between_parts_of_the_mesh_nothing_is_counted() {
+    let server = Server::start(Limits::internal()).await;
+    let mut raw = Raw::hello(server.addr).await;
+    for ping in 0..5_000u32 {
+        let payload = [ping.to_be_bytes(); 2].concat();
+        assert!(raw.send(PING, 0, 0, &payload).await);
+        assert_eq!(raw.next_of(PING).await.expect("the connection stays").payload, payload);
+    }
 }
 
 #[tokio::test]
