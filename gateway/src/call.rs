@@ -71,6 +71,14 @@ pub enum Target {
     Nobody,
 }
 
+impl Target {
+    /// It is behind the gateway.
+    #[must_use]
+    pub fn is_upstream(self) -> bool {
+        matches!(self, Target::Upstream(_))
+    }
+}
+
 /// A caller and the key under which it is cached.
 #[derive(Clone, Debug)]
 pub struct Known {

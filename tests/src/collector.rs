@@ -12,6 +12,7 @@ use opentelemetry_proto::tonic::{
         },
     },
     common::v1::{KeyValue, any_value::Value},
+    metrics::v1::{HistogramDataPoint, Metric, metric::Data},
     resource::v1::Resource,
     trace::v1::Span,
 };
@@ -39,6 +40,29 @@ impl Sent {
     pub fn attribute(&self, name: &str) -> &str {
         text(&self.span.attributes, name)
     }
+}
+
+/// Calls of one kind, as a histogram counts them.
+#[derive(Clone, Debug)]
+pub struct Measured {
+    /// In what it is measured.
+    pub unit: String,
+    /// How many.
+    pub count: u64,
+    attributes: Vec<KeyValue>,
+}
+
+impl Measured {
+    /// An attribute that is a text; empty if there is none.
+    pub fn attribute(&self, name: &str) -> &str {
+        text(&self.attributes, name)
+    }
+}
+
+fn points(metric: &Metric) -> Vec<Measured> {
+    let Some(Data::Histogram(histogram)) = &metric.data else { return Vec::new() };
+    let point = |point: &HistogramDataPoint| Measured { unit: metric.unit.clone(), count: point.count, attributes: point.attributes.clone() };
+    histogram.data_points.iter().map(point).collect()
 }
 
 /// Takes spans and metrics, as long as the runtime lives in which it was started. Clones are the same.
@@ -77,11 +101,12 @@ impl Collector {
         self.kept().spans.iter().filter(|sent| hex(&sent.span.trace_id) == trace_id).cloned().collect()
     }
 
-    /// Whether a metric of that name has come.
-    pub fn has_metric(&self, name: &str) -> bool {
+    /// What has come of a histogram so far.
+    pub fn measured(&self, name: &str) -> Vec<Measured> {
         let kept = self.kept();
         let scopes = kept.metrics.iter().flat_map(|sent| &sent.resource_metrics).flat_map(|of| &of.scope_metrics);
-        scopes.flat_map(|of| &of.metrics).any(|metric| metric.name == name)
+        let metrics = scopes.flat_map(|of| &of.metrics).filter(|metric| metric.name == name);
+        metrics.flat_map(points).collect()
     }
 
     /// All that has come, as text.

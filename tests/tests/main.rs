@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod admin;
+mod canary;
 mod clients;
 mod contract;
 mod credentials;

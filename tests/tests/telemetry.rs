@@ -1,17 +1,19 @@
-//! One trace from the client to the event; logs that name it; and no secret in any of it.
+//! One trace from the client to the event, at a collector that is there, and none that is missed when it is not; and logs that name it.
 
-use crate::support::{create, events_about, never, product};
-use contract::{Reason, identity::v1::GetCallerRequest, ontology::v1::GetThingRequest};
-use http::Method;
+use crate::support::{events_about, product};
+use contract::{
+    Reason,
+    ontology::v1::{CreateThingRequest, GetThingRequest},
+};
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use serde_json::Value;
+use std::time::Duration;
 use tests::{
     Builder, Caller, Engine, Layout, Mesh, PASSWORD, Process, Refuses, Role,
     collector::{Collector, Sent, hex},
-    eventually,
-    raw::Raw,
-    run,
+    eventually, run,
 };
+use tonic::IntoRequest;
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const SPAN: &str = "00f067aa0ba902b7";
@@ -26,8 +28,26 @@ fn exporting(layout: Layout, engine: Engine, collector: &Collector) -> Builder {
     builder.set("OTEL_BSP_SCHEDULE_DELAY", "50").set("OTEL_METRIC_EXPORT_INTERVAL", "200").set("ONE_LOG_FILTER", "trace")
 }
 
-fn below<'a>(spans: &'a [Sent], parent: &str) -> Vec<&'a Sent> {
-    spans.iter().filter(|sent| hex(&sent.span.parent_span_id) == parent).collect()
+const CREATE: &str = "one.ontology.v1.ThingService/CreateThing";
+
+/// The one span below a parent, once it has come.
+fn child(spans: &[Sent], parent: &str, name: &str, kind: SpanKind) -> Option<Sent> {
+    let fits = |sent: &&Sent| hex(&sent.span.parent_span_id) == parent && sent.span.name == name && sent.span.kind() == kind;
+    let found: Vec<&Sent> = spans.iter().filter(fits).collect();
+    assert!(found.len() <= 1, "{found:?}");
+    found.first().map(|sent| (*sent).clone())
+}
+
+/// From the client's span to the log: gateway, its call, the service, its change and commit, the relay, the log.
+fn way(spans: &[Sent]) -> Option<[Sent; 7]> {
+    let below = |of: &Sent, name: &str, kind| child(spans, &hex(&of.span.span_id), name, kind);
+    let gateway = child(spans, SPAN, CREATE, SpanKind::Server)?;
+    let call = below(&gateway, CREATE, SpanKind::Client)?;
+    let service = below(&call, CREATE, SpanKind::Server)?;
+    let [change, commit, relay] = ["store.change", "store.commit", "relay"].map(|name| below(&service, name, SpanKind::Internal));
+    let relay = relay?;
+    let log = below(&relay, "log.append", SpanKind::Internal)?;
+    Some([gateway, call, service, change?, commit?, relay, log])
 }
 
 async fn one_trace_leads_to_the_event(layout: Layout, engine: Engine) {
@@ -39,63 +59,31 @@ async fn one_trace_leads_to_the_event(layout: Layout, engine: Engine) {
     let [event] = events_about(&tenant, &thing.id, 1).await.try_into().unwrap();
     assert_eq!(event.trace_id, TRACE);
 
-    let method = "one.ontology.v1.ThingService/CreateThing";
-    let servers = |spans: &[Sent]| spans.iter().filter(|sent| sent.span.name == method && sent.span.kind() == SpanKind::Server).count();
-    let spans = eventually("the spans of gateway and service", || async {
-        let spans = collector.spans(TRACE);
-        (servers(&spans) == 2).then_some(spans)
-    })
-    .await;
-    let [gateway] = below(&spans, SPAN).try_into().unwrap_or_else(|all| panic!("one span is the client's child: {all:?}"));
-    assert_eq!((gateway.span.name.as_str(), gateway.span.kind()), (method, SpanKind::Server));
-    let service =
-        spans.iter().find(|sent| sent.span.name == method && sent.span.kind() == SpanKind::Server && sent.span.span_id != gateway.span.span_id);
-    let service = service.expect("the second of two");
-    assert!(descends(service, gateway, &spans), "{spans:?}");
-    for sent in [gateway, service] {
-        let attributes = ["rpc.system.name", "rpc.method", "rpc.response.status_code", "group.id"].map(|name| sent.attribute(name));
-        assert_eq!(attributes, ["grpc", method, "OK", tenant.group.id.as_str()], "{sent:?}");
+    let way = eventually("a span of each step", || async { way(&collector.spans(TRACE)) }).await;
+    let parts = if layout == Layout::OneProcess {
+        ["onemesh"; 7]
+    } else {
+        let [gateway, ontology, events] = ["onemesh-gateway", "onemesh-ontology", "onemesh-events"];
+        [gateway, gateway, ontology, ontology, ontology, ontology, events]
+    };
+    let system = if engine == Engine::Sqlite { "sqlite" } else { "postgresql" };
+    for (sent, part) in way.iter().zip(parts) {
+        let is_call = sent.span.name == CREATE;
+        let expected =
+            if is_call { ["grpc", CREATE, "OK", ""] } else { ["", "", "", if sent.span.name.starts_with("store.") { system } else { "" }] };
+        let attributes = ["rpc.system.name", "rpc.method", "rpc.response.status_code", "db.system.name"].map(|name| sent.attribute(name));
+        assert_eq!((sent.service.as_str(), attributes, sent.attribute("group.id")), (part, expected, tenant.group.id.as_str()), "{sent:?}");
     }
-    let names = if layout == Layout::OneProcess { ["onemesh"; 2] } else { ["onemesh-gateway", "onemesh-ontology"] };
-    assert_eq!([gateway.service.as_str(), service.service.as_str()], names);
-    eventually("the metrics", || async { collector.has_metric("rpc.server.call.duration").then_some(()) }).await;
-    nothing_secret(&mesh, &tenant, &collector).await;
+    measured(&collector, "rpc.server.call.duration").await;
+    measured(&collector, "rpc.client.call.duration").await;
 }
 
-/// Whether the way up from one span leads to the other.
-fn descends(sent: &Sent, to: &Sent, spans: &[Sent]) -> bool {
-    let parent = &sent.span.parent_span_id;
-    *parent == to.span.span_id || spans.iter().any(|other| other.span.span_id == *parent && descends(other, to, spans))
-}
-
-/// Uses keys in every way one can, and looks for them in all that the mesh says.
-async fn nothing_secret(mesh: &Mesh, tenant: &Caller, collector: &Collector) {
-    let made = tenant.create_key("a canary", "group_owner", &["*"]).await;
-    let canary = mesh.stranger().with("x-api-key", &made.secret);
-    create(&canary, product("A")).await.unwrap();
-    create(&canary, product("")).await.refused();
-    let twice = canary.with("authorization", &format!("Bearer {}", tenant.key()));
-    twice.keys().get_caller(GetCallerRequest {}).await.refused();
-    let wrong = format!("{}x", made.secret);
-    mesh.stranger().with_key(&wrong).keys().get_caller(GetCallerRequest {}).await.refused();
-    canary.acting_in(&never()).things().get_thing(GetThingRequest { id: never() }).await.refused();
-    tenant.acting_in(&made.secret).keys().get_caller(GetCallerRequest {}).await.refused();
-    let last = create(&traced(&canary), product("the last")).await.unwrap().into_inner();
-    events_about(&canary, &last.id, 1).await;
-
-    let owner = mesh.owner();
-    let secrets = [&made.secret, &wrong, tenant.key(), owner.key(), mesh.platform().key()].map(|key| key[key.len() - 40..].to_owned());
-    let root = std::fs::read_to_string(mesh.data(Role::Identity, 0).join("secret")).unwrap_or_else(|_| secrets[0].clone());
-    let mut said: Vec<(&str, String)> = vec![("the log", mesh.said()), ("the collector", collector.text())];
-    let pages = Raw::new(Method::GET, "/metrics", "").http1(mesh.admin(Role::Gateway, 0)).await;
-    said.push(("the metrics", String::from_utf8_lossy(&pages.body).into_owned()));
-    for (place, text) in said {
-        // The first start announces its owner's key once, on standard output.
-        let text: String = text.lines().filter(|line| !line.contains("\"owner_key\"")).collect();
-        for secret in secrets.iter().map(String::as_str).chain([root.trim(), PASSWORD]) {
-            assert!(!text.contains(secret), "{place} holds a secret");
-        }
-    }
+/// Each call is in the histogram, by the conventions' names and in their unit.
+async fn measured(collector: &Collector, name: &str) {
+    let point = eventually(name, || async { collector.measured(name).into_iter().find(|point| point.attribute("rpc.method") == CREATE) }).await;
+    let attributes = ["rpc.system.name", "rpc.response.status_code"].map(|name| point.attribute(name));
+    assert_eq!((attributes, point.unit.as_str()), (["grpc", "OK"], "s"), "{point:?}");
+    assert!(point.count >= 1, "{point:?}");
 }
 
 #[test]
@@ -111,6 +99,70 @@ fn one_trace_leads_to_the_event_in_one_process_on_postgres() {
 #[test]
 fn one_trace_leads_to_the_event_in_a_split_mesh() {
     run(Layout::Split, Engine::Postgres, |_| one_trace_leads_to_the_event(Layout::Split, Engine::Postgres));
+}
+
+/// Who does not sample sends no spans, and is not cut out of the event's trace.
+async fn a_client_that_does_not_sample_is_obeyed(layout: Layout) {
+    const UNSAMPLED: &str = "5bf92f3577b34da6a3ce929d0e0e4736";
+    let collector = Collector::start().await;
+    let mesh = exporting(layout, Engine::Postgres, &collector).start().await;
+    let tenant = mesh.tenant().await;
+    let quiet = tenant.with("traceparent", &format!("00-{UNSAMPLED}-{SPAN}-00")).create("A").await;
+    let [event] = events_about(&tenant, &quiet.id, 1).await.try_into().unwrap();
+    assert_eq!(event.trace_id, UNSAMPLED);
+    let thing = traced(&tenant).create("B").await;
+    events_about(&tenant, &thing.id, 1).await;
+    eventually("the spans of the later call", || async { way(&collector.spans(TRACE)) }).await;
+    assert!(collector.spans(UNSAMPLED).is_empty(), "{:?}", collector.spans(UNSAMPLED));
+}
+
+#[test]
+fn a_client_that_does_not_sample_is_obeyed_in_one_process() {
+    run(Layout::OneProcess, Engine::Postgres, |_| a_client_that_does_not_sample_is_obeyed(Layout::OneProcess));
+}
+
+#[test]
+fn a_client_that_does_not_sample_is_obeyed_in_a_split_mesh() {
+    run(Layout::Split, Engine::Postgres, |_| a_client_that_does_not_sample_is_obeyed(Layout::Split));
+}
+
+/// A collector that takes connections and never answers, and one that is not there, with room for eight spans: what finds no room is dropped.
+async fn a_collector_that_does_not_answer_slows_nothing(url: &str) {
+    const CALLS: usize = 400;
+    let mesh = Mesh::builder(Layout::OneProcess, Engine::Sqlite)
+        .set("OTEL_EXPORTER_OTLP_ENDPOINT", url)
+        .set("OTEL_BSP_SCHEDULE_DELAY", "1")
+        .set("OTEL_BSP_MAX_QUEUE_SIZE", "8")
+        .set("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "4")
+        .set("OTEL_METRIC_EXPORT_INTERVAL", "50")
+        .start()
+        .await;
+    let tenant = mesh.tenant().await;
+    let calls = futures::future::join_all((0..CALLS).map(|_| async {
+        let mut request = CreateThingRequest { thing: Some(product("A")), ..Default::default() }.into_request();
+        request.set_timeout(Duration::from_secs(10)); // an export is given as long: who waited for one would be late
+        tenant.things().create_thing(request).await
+    }));
+    let late: Vec<_> = calls.await.into_iter().filter_map(Result::err).collect();
+    assert!(late.is_empty(), "{} of {CALLS}: {:?}", late.len(), late.first());
+    let exit = mesh.take(Role::Gateway, 0).terminate();
+    assert_eq!(exit.code, Some(0), "{}", exit.stderr);
+}
+
+#[test]
+fn a_collector_that_never_answers_slows_nothing() {
+    run(Layout::OneProcess, Engine::Sqlite, |_| async {
+        let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", silent.local_addr().unwrap());
+        a_collector_that_does_not_answer_slows_nothing(&url).await;
+        let took = tokio::time::timeout(Duration::from_secs(1), silent.accept()).await;
+        assert!(took.is_ok(), "the mesh did try");
+    });
+}
+
+#[test]
+fn a_collector_that_is_not_there_slows_nothing() {
+    run(Layout::OneProcess, Engine::Sqlite, |_| a_collector_that_does_not_answer_slows_nothing("http://127.0.0.1:1"));
 }
 
 /// An operator finds what broke by the trace that the caller was given.

@@ -11,9 +11,10 @@ use chassis::{
     clock::Clock,
     principal::{HEADER, Signer},
     serve::Connection,
+    telemetry::Outgoing,
     upstream::Upstream,
 };
-use contract::{Reason, Refusal};
+use contract::{Method, Reason, Refusal};
 use futures::{FutureExt, future::BoxFuture};
 use http::{Request, header};
 use std::{mem, time::Duration};
@@ -73,6 +74,18 @@ fn request(call: &mut Call) -> Request<Body> {
     request
 }
 
+/// With its CLIENT span and its duration. On the heap, for most gateways export nothing and shall not carry it in the future of each call.
+async fn followed(upstream: &Upstream, mut request: Request<Body>, method: &Method, outgoing: Outgoing) -> Answer {
+    outgoing.trace().parent().inject(request.headers_mut());
+    match outgoing.trace().clone().run(upstream.send(request, method)).await {
+        Ok(answer) => Ok(outgoing.follow(answer)),
+        Err(refusal) => {
+            outgoing.refused(refusal.code());
+            Err(refusal)
+        }
+    }
+}
+
 /// Who drains asks its streams to end; what a watch needs to go on elsewhere, its client has: the last cursor.
 fn drained(connection: &Connection) -> BoxFuture<'static, Refusal> {
     let ending = connection.ending().clone();
@@ -88,7 +101,12 @@ impl Next for Forward {
     async fn call(&self, call: &mut Call) -> Answer {
         let upstream = self.upstream(call)?;
         let (method, connection) = (call.method(), call.connection.clone());
-        let answer = upstream.send(request(call), method).await?;
+        let outgoing = call.route().target.is_upstream().then(|| Outgoing::begin(&method.path[1..])).flatten();
+        let request = request(call);
+        let answer = match outgoing {
+            None => upstream.send(request, method).await?,
+            Some(outgoing) => Box::pin(followed(upstream, request, method, outgoing)).await?,
+        };
         if let Some(connection) = connection.filter(|_| method.server_streaming) {
             call.ends.until.push(drained(&connection));
         }

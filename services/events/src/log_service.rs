@@ -6,6 +6,7 @@ use contract::{
     internal::v1::{AppendRequest, AppendResponse, Entry, ReadRequest, ReadResponse, event_log_service_server::EventLogService},
 };
 use std::time::Duration;
+use store::Carried;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
@@ -27,7 +28,9 @@ impl LogApi {
 #[tonic::async_trait]
 impl EventLogService for LogApi {
     async fn append(&self, request: Request<AppendRequest>) -> Result<Response<AppendResponse>, Status> {
-        self.log.append(&request.get_ref().events).await.map_err(Refusal::from)?;
+        let mut events = request.into_inner().events;
+        let _spans = Carried::all("log.append", &mut events);
+        self.log.append(&events).await.map_err(Refusal::from)?;
         Ok(Response::new(AppendResponse {}))
     }
 

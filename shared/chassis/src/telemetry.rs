@@ -8,6 +8,8 @@ mod calls;
 mod exporters;
 mod line;
 mod metrics;
+mod outgoing;
+mod step;
 mod trace;
 mod traceparent;
 
@@ -26,14 +28,17 @@ use tracing_subscriber::{
 pub use calls::Calls;
 pub use line::Format;
 pub use metrics::Metrics;
+pub use outgoing::Outgoing;
+pub use step::Step;
 pub use trace::{Kind, Trace};
 pub use traceparent::TraceParent;
 
 /// Whether calls become spans.
 static EXPORTS: AtomicBool = AtomicBool::new(false);
 
-/// Whether calls become spans.
-pub(crate) fn exports() -> bool {
+/// Whether calls become spans: who does something for them alone asks first.
+#[must_use]
+pub fn exports() -> bool {
     EXPORTS.load(Relaxed)
 }
 
@@ -84,11 +89,16 @@ impl Telemetry {
         let metrics = exporters.metrics(&settings.name)?;
         let spans = traces.as_ref().map(|traces| {
             let layer = tracing_opentelemetry::layer().with_tracer(traces.tracer("onemesh"));
+            // What the conventions know, and no more: each attribute is paid for with every span.
+            let layer = layer.with_location(false).with_threads(false).with_tracked_inactivity(false).with_target(false);
             layer.with_filter(quiet().with_target("opentelemetry", LevelFilter::OFF).with_default(LevelFilter::INFO))
         });
         let logs = tracing_subscriber::fmt::layer().event_format(settings.format).with_writer(std::io::stderr).with_filter(filter);
         tracing_subscriber::registry().with(spans).with(logs).try_init().map_err(|_| Error::Twice)?;
         EXPORTS.store(traces.is_some(), Relaxed);
+        if exporters.exports_metrics() {
+            outgoing::time(metrics.calls_made());
+        }
         Ok(Self { traces, metrics })
     }
 

@@ -55,6 +55,16 @@ impl AsRef<Engine> for Engine {
 /// An open engine whose destructor is compiled here, as [`Transaction`]'s is.
 pub(crate) type Kept = Box<dyn AsRef<Engine> + Send + Sync>;
 
+impl Dialect {
+    /// As OpenTelemetry names it.
+    pub(crate) const fn system(self) -> &'static str {
+        match self {
+            Dialect::Sqlite => "sqlite",
+            Dialect::Postgres => "postgresql",
+        }
+    }
+}
+
 /// An open engine.
 pub(crate) enum Engine {
     Sqlite(Box<sqlite::Sqlite>),

@@ -20,6 +20,7 @@
 //! * No OR ROLLBACK and no deferred constraint: the first ends the neighbours' transaction, the second fails only at their COMMIT.
 //! * No network call, no hash and no file while a [`Tx`] is open: everybody waits behind it, until [`Limits::loan`] takes it back.
 
+mod carried;
 pub mod consumer;
 mod creator;
 pub mod cursor;
@@ -43,6 +44,7 @@ pub mod testing;
 mod tests;
 mod tx;
 
+pub use carried::Carried;
 pub use consumer::Consumer;
 pub use creator::Creator;
 pub use db::{Db, DbOptions, OpenError};

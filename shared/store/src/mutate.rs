@@ -1,7 +1,10 @@
 //! A handler's prologue and epilogue: who asks, whether it was asked before, and when the answer may leave.
 
 use crate::{Db, Dialect, Error, Tx, engine::Scope, remember::Claim, tx::Author};
-use chassis::principal::{self, Principal};
+use chassis::{
+    principal::{self, Principal},
+    telemetry::Step,
+};
 use contract::{Mutation, Refusal};
 use futures::future::BoxFuture;
 use prost::Message;
@@ -48,6 +51,7 @@ impl Db {
         A: Message + Default,
         F: for<'a> FnOnce(&'a Principal, &'a mut Tx, M) -> BoxFuture<'a, Result<A, Refusal>>,
     {
+        let _step = Step::begin("store.change", self.engine().dialect().system());
         let claim = Claim::of(principal, &input);
         let mut tx = Tx::late(self, Scope::Groups([principal.group].into()), Author::of(principal)).await?;
         let result = match attempt(&mut tx, claim.as_ref(), principal, input, change).await {

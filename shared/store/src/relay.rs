@@ -3,7 +3,7 @@
 //! Ships whatever rows it sees, lowest number first, and deletes exactly those after the answer, by number. It has no cursor, so a number
 //! that becomes visible late is not skipped: it is still in the table. At least once; the event's id is the key for once.
 
-use crate::{Db, Lease, Result, Tx, Weight, lease::PARTITION, outbox::Queued, powers};
+use crate::{Carried, Db, Lease, Result, Tx, Weight, lease::PARTITION, outbox::Queued, powers};
 use contract::internal::v1::LogEvent;
 use std::time::Duration;
 use tokio::time::{sleep, timeout};
@@ -113,8 +113,10 @@ impl<A: Append> Relay<A> {
             return Ok(false);
         }
         let more = rows.len() == ROWS || rows.iter().map(Weight::weight).sum::<usize>() > BYTES / 2;
-        let (numbers, events): (Vec<i64>, Vec<LogEvent>) = rows.into_iter().map(|row| (row.number, row.event)).unzip();
+        let (numbers, mut events): (Vec<i64>, Vec<LogEvent>) = rows.into_iter().map(|row| (row.number, row.event)).unzip();
+        let way = Carried::all("relay", &mut events);
         self.log.append(events).await.map_err(Box::new)?;
+        drop(way);
         self.forget(&numbers).await?;
         Ok(more)
     }

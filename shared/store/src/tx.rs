@@ -7,7 +7,7 @@ use crate::{
     remember::Claim,
 };
 use bytes::Bytes;
-use chassis::principal::Principal;
+use chassis::{principal::Principal, telemetry::Step};
 use contract::{id::GroupId, identity::v1::ActorKind, internal::v1::LogEvent};
 use futures::{FutureExt, future::BoxFuture};
 use std::sync::Arc;
@@ -124,6 +124,7 @@ impl Tx {
     /// Writes the events and the answer, then commits.
     pub(crate) fn finish<'a>(mut self, answer: Option<(&'a Claim, Vec<u8>)>) -> BoxFuture<'a, Result<()>> {
         async move {
+            let _step = Step::begin("store.commit", self.transaction.dialect().system());
             self.flush(answer).await?;
             self.transaction.commit().await?;
             self.wakes.iter().for_each(|who| who.notify_one());

@@ -24,6 +24,10 @@ impl Exporters {
         Ok(Self { traces: is_asked("TRACES", &set)?, metrics: is_asked("METRICS", &set)? })
     }
 
+    pub(super) fn exports_metrics(&self) -> bool {
+        self.metrics
+    }
+
     pub(super) fn traces(&self, name: &str) -> Result<Option<SdkTracerProvider>, Error> {
         if !self.traces {
             return Ok(None);

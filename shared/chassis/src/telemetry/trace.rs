@@ -28,6 +28,8 @@ pub enum Kind {
     Server,
     /// The call is made from here.
     Client,
+    /// Neither: it is done for a call.
+    Internal,
 }
 
 impl Kind {
@@ -35,6 +37,7 @@ impl Kind {
         match self {
             Self::Server => "server",
             Self::Client => "client",
+            Self::Internal => "internal",
         }
     }
 }
@@ -67,17 +70,35 @@ impl Trace {
     pub fn client(method: &str) -> Self {
         let current = Self::current();
         let parent = current.as_ref().map_or_else(TraceParent::root, Self::parent);
-        let trace = if EXPORTS.load(Relaxed) {
-            let mut headers = HeaderMap::new();
-            parent.inject(&mut headers);
-            Self::exported(Kind::Client, method, &headers)
-        } else {
-            Self::of(parent, Span::none())
-        };
+        let trace = Self::called_from(parent, method);
         if let Some(group) = current.and_then(|current| current.group()) {
             trace.in_group(group);
         }
         trace
+    }
+
+    /// A call that is made from here for a call that some other task works on.
+    pub(crate) fn called_from(parent: TraceParent, method: &str) -> Self {
+        if !EXPORTS.load(Relaxed) {
+            return Self::of(parent, Span::none());
+        }
+        let mut headers = HeaderMap::new();
+        parent.inject(&mut headers);
+        Self::exported(Kind::Client, method, &headers)
+    }
+
+    /// What is done later because of a call, when that may be over: a span below the call's own. `None` where nothing is exported, and for
+    /// a call that is not sampled.
+    #[must_use]
+    pub fn later(name: &'static str, call: &str, group: GroupId) -> Option<Self> {
+        let parent = EXPORTS.load(Relaxed).then(|| call.parse::<TraceParent>().ok()).flatten()?;
+        if !parent.is_sampled() {
+            return None;
+        }
+        let span = tracing::info_span!(parent: None, "later", otel.name = name, otel.kind = Kind::Internal.word(), group.id = %*group);
+        let mut headers = HeaderMap::new();
+        parent.inject(&mut headers);
+        Some(Self::below(span, &headers))
     }
 
     fn exported(kind: Kind, method: &str, headers: &HeaderMap) -> Self {
@@ -91,6 +112,10 @@ impl Trace {
             rpc.response.status_code = Empty,
             group.id = Empty
         );
+        Self::below(span, headers)
+    }
+
+    fn below(span: Span, headers: &HeaderMap) -> Self {
         let _ = span.set_parent(TraceContextPropagator::new().extract(&Headers(headers))); // before the span is entered
         let context = span.context();
         let context = context.span().span_context().clone();

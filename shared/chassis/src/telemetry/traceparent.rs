@@ -42,6 +42,12 @@ impl TraceParent {
         format!("{:032x}", self.trace)
     }
 
+    /// Somebody wants its spans.
+    #[must_use]
+    pub fn is_sampled(&self) -> bool {
+        self.flags & 1 == 1
+    }
+
     /// Into the headers of what is asked next.
     pub fn inject(&self, headers: &mut HeaderMap) {
         headers.insert(TRACE_PARENT, self.value());

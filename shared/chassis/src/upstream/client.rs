@@ -6,7 +6,7 @@ use crate::{
     principal::{self, Principal, Signer},
     room::unknown,
     serve::Deadline,
-    telemetry::Trace,
+    telemetry::{Outgoing, Trace, TraceParent},
 };
 use contract::{Method, Refusal, methods};
 use futures::future::BoxFuture;
@@ -18,7 +18,7 @@ use std::{
     task::{Context, Poll},
     time::Duration,
 };
-use tonic::{Code, Status, body::Body};
+use tonic::body::Body;
 use tower::Service;
 
 /// The transport of a generated client (`KeyServiceClient::new(client)`): signs a principal for its audience and the path of each call, passes
@@ -50,10 +50,17 @@ impl Client {
         let deadline = Deadline::new(request.headers(), method.deadline, None)?;
         self.head(request.headers_mut(), method);
         let trace = self.trace(request.headers_mut(), method);
-        let sent = trace.clone().run(deadline.bound(pin!(self.upstream.send(request, method)))).await;
+        let outgoing = Outgoing::below(&trace, &method.path[1..]);
+        let sent = trace.run(deadline.bound(pin!(self.upstream.send(request, method)))).await;
         let answer = sent.and_then(|answer| answer);
-        trace.ended(answer.as_ref().map_or_else(Refusal::code, code));
-        answer
+        match (outgoing, answer) {
+            (None, answer) => answer,
+            (Some(outgoing), Ok(answer)) => Ok(outgoing.follow(answer)),
+            (Some(outgoing), Err(refusal)) => {
+                outgoing.refused(refusal.code());
+                Err(refusal)
+            }
+        }
     }
 
     fn head(&self, headers: &mut HeaderMap, method: &Method) {
@@ -69,19 +76,12 @@ impl Client {
     /// A part of the call this task works on; outside of one, of the caller's.
     fn trace(&self, headers: &mut HeaderMap, method: &'static Method) -> Trace {
         let outside = Trace::current().is_none();
-        if outside && (headers.contains_key(TRACE_PARENT) || !self.principal.traceparent.is_empty()) {
-            beside(headers, TRACE_PARENT, &self.principal.traceparent);
-            return Trace::server(&method.path[1..], headers);
-        }
-        let trace = Trace::client(&method.path[1..]);
+        beside(headers, TRACE_PARENT, &self.principal.traceparent);
+        let callers = outside.then(|| TraceParent::of(headers)).flatten();
+        let trace = callers.map_or_else(|| Trace::client(&method.path[1..]), |parent| Trace::called_from(parent, &method.path[1..]));
         trace.parent().inject(headers);
         trace
     }
-}
-
-/// Of the head: a stream's end is not waited for.
-fn code(answer: &Response<Body>) -> Code {
-    answer.headers().get(Status::GRPC_STATUS).map_or(Code::Ok, |code| Code::from_bytes(code.as_bytes()))
 }
 
 /// What the caller's call is known by goes on, unless the request brings its own.

@@ -9,6 +9,7 @@ use super::{
     postgres,
     sqlite::Sqlite,
 };
+use chassis::telemetry::Step;
 use futures::{FutureExt, Stream, TryStreamExt, future::BoxFuture};
 use sqlx::{
     AssertSqlSafe, Either, Executor, PgConnection, PgPool, SqlSafeStr, SqlStr, SqliteConnection,
@@ -53,6 +54,14 @@ impl<'c> On<'c> {
             Self::Readers(_) => Dialect::Sqlite,
             Self::Pool(_) | Self::Walled(..) => Dialect::Postgres,
             Self::Transaction(transaction) => transaction.dialect(),
+        }
+    }
+
+    /// A read is worth a span; a change has spans of its own.
+    pub(super) fn step(&self) -> Option<Step> {
+        match self {
+            Self::Transaction(_) => None,
+            Self::Readers(_) | Self::Pool(_) | Self::Walled(..) => Some(Step::begin("store.read", self.dialect().system())),
         }
     }
 

@@ -131,6 +131,7 @@ impl<'c> Sql<'c> {
 
     async fn take_all(self, take: &mut TakeAll<'_>) -> Result<u64> {
         self.note();
+        let _step = self.on.step();
         self.on.all(self.text, self.binds.values, take).await
     }
 
@@ -181,6 +182,7 @@ impl<'c> Sql<'c> {
     /// As [`Sql::page`], with a reader of its own; true when rows were left out.
     pub(crate) async fn bounded<T: Weight + Send>(self, bytes: usize, read: impl Fn(&Row<'_>) -> sqlx::Result<T> + Sync) -> Result<(Vec<T>, bool)> {
         self.note();
+        let _step = self.on.step();
         let (mut rows, mut weight, mut cut) = (Vec::new(), 0, false);
         let mut take = |row: &Row<'_>| {
             let row = read(row)?;
