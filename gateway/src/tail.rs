@@ -2,7 +2,7 @@
 
 use crate::{call::Ends, record::Entry};
 use bytes::Bytes;
-use chassis::telemetry::{Calls, Trace};
+use chassis::telemetry::{Calls, OTHER, Trace};
 use contract::{Reason, Refusal};
 use futures::FutureExt;
 use http::{HeaderMap, HeaderName};
@@ -149,7 +149,7 @@ impl Drop for Tail {
             trace.ended(code);
         }
         if let Some(calls) = &self.calls {
-            calls.record(method.map_or("_OTHER", |method| &method.path[1..]), code, took);
+            calls.record(method.map_or(OTHER, |method| &method.path[1..]), code, took);
         }
         entry.finish();
     }

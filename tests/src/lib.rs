@@ -6,6 +6,7 @@
 //! * [`Caller`] is a connection with a credential: `caller.things().get_thing(…)`;
 //! * [`Refuses`] turns an answer into the [`Refused`] that a test expects;
 //! * [`raw`] speaks HTTP where a gRPC client would be too polite;
+//! * [`peer`] writes HTTP/2 frames that no library would;
 //! * [`collector::Collector`] takes the spans and metrics that a mesh exports;
 //! * [`eventually`] waits for a condition, never for a time.
 //!
@@ -16,6 +17,7 @@ pub mod collector;
 mod create;
 mod key_file;
 mod mesh;
+pub mod peer;
 mod postgres;
 mod process;
 pub mod raw;

@@ -127,6 +127,13 @@ impl Half {
         Half { rest, answer }
     }
 
+    /// Sends no more, and waits for the answer.
+    pub async fn answer(self) -> Answer {
+        let answer = self.answer.await.expect("an answer");
+        drop(self.rest); // until now it might still have come
+        answer
+    }
+
     /// Sends the rest, and waits for the answer.
     pub async fn end(self, rest: Bytes) -> Answer {
         self.rest.send(rest).await.expect("the call goes on");

@@ -1,4 +1,10 @@
-//! Bytes that a client of ours would never send.
+//! Bytes that a client of ours would never send: the rows of HARDENING.md §1, each against the running binary.
+
+mod crowds;
+mod floods;
+mod requests;
+mod silence;
+mod tools;
 
 use crate::support::product;
 use contract::{Reason, ontology::v1::CreateThingRequest};
@@ -11,7 +17,8 @@ use tonic::{Code, Status};
 
 const CREATE: &str = "/one.ontology.v1.ThingService/CreateThing";
 
-fn reason(answer: &Answer) -> Reason {
+/// Why it was refused.
+pub(crate) fn reason(answer: &Answer) -> Reason {
     let status = Status::from_header_map(&answer.headers).or_else(|| Status::from_header_map(&answer.trailers));
     tests::reason(&status.unwrap_or_else(|| panic!("no status: {answer:?}")))
 }

@@ -4,11 +4,12 @@ use crate::{
     address::{Address, Network},
     call::Call,
     ids::Ids,
+    layer::Router,
     stack::{Answer, Layer, Next},
 };
 use chassis::{
     header::{REQUEST_ID, TRACE_PARENT, TRACE_STATE},
-    telemetry::Trace,
+    telemetry::{OTHER, Trace, exports},
 };
 use http::{HeaderMap, HeaderValue};
 use std::pin::pin;
@@ -44,9 +45,14 @@ impl Tracing {
     }
 }
 
+/// For the span, where there is one: `pkg.Service/Method`, never a path that a stranger made up.
+fn name(path: &str) -> &str {
+    if exports() && Router::knows(path) { &path[1..] } else { OTHER }
+}
+
 /// What goes on to the service is one trace, ours: what the client sent, or a new root.
 fn begin(call: &mut Call) -> (Trace, HeaderValue) {
-    let trace = Trace::server(call.path().trim_start_matches('/'), call.headers());
+    let trace = Trace::server(name(call.path()), call.headers());
     let (headers, parent) = (call.request.headers_mut(), trace.parent().value());
     if headers.contains_key(TRACE_STATE) && chassis::telemetry::TraceParent::of(headers).is_none() {
         headers.remove(TRACE_STATE); // it belongs to a trace that is not valid

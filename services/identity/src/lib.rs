@@ -30,6 +30,7 @@ use changes::Changes;
 use chassis::secret::Secrets;
 use contract::{
     Reason, Refusal,
+    id::GroupId,
     identity::v1::{group_service_server::GroupServiceServer, key_service_server::KeyServiceServer},
     internal::v1::access_service_server::AccessServiceServer,
 };
@@ -74,5 +75,10 @@ impl Identity {
 
 /// The tenant comes from the credential and x-group-id; a body that names another would be ignored without a word otherwise.
 fn mismatch(named: &str) -> Refusal {
-    Refusal::new(Reason::GroupMismatch, "the group_id in the body is not the acting group; leave it out, or send x-group-id").with("group_id", named)
+    let refusal = Refusal::new(Reason::GroupMismatch, "the group_id in the body is not the acting group; leave it out, or send x-group-id");
+    // Only what is an id: a field may hold by mistake what must not be repeated.
+    match GroupId::parse(named) {
+        Some(id) => refusal.with("group_id", id.to_string()),
+        None => refusal,
+    }
 }

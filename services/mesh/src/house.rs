@@ -65,6 +65,7 @@ pub(crate) type Upstreams = BTreeMap<Role, Upstream>;
 
 /// Serves until a signal, then drains.
 pub(crate) async fn serve(settings: Settings) -> Result<(), Failure> {
+    serve::open_files();
     let telemetry = telemetry(&settings)?;
     let signals = drain::signals().map_err(|error| Failure::start(format!("no signal handler: {error}")))?;
     let house = House::new(settings, telemetry.metrics().clone())?;

@@ -34,6 +34,7 @@ mod socket;
 mod writer;
 
 pub use answer::Answer;
+pub use caps::open_files;
 pub use connection::Connection;
 pub use deadline::Deadline;
 pub use decoding::undecodable;

@@ -33,6 +33,9 @@ pub use step::Step;
 pub use trace::{Kind, Trace};
 pub use traceparent::TraceParent;
 
+/// The name of every method that is not in our contract: each name is a series of its own, and a stranger's path could be anything.
+pub const OTHER: &str = "_OTHER";
+
 /// Whether calls become spans.
 static EXPORTS: AtomicBool = AtomicBool::new(false);
 

@@ -104,10 +104,16 @@ impl Change<'_> {
 
 /// The acting group comes from the credential; one in the body may only repeat it.
 fn in_group(principal: &Principal, sent: &str) -> Result<(), Refusal> {
-    if sent.is_empty() || GroupId::parse(sent) == Some(principal.group) {
+    let id = GroupId::parse(sent);
+    if sent.is_empty() || id == Some(principal.group) {
         return Ok(());
     }
-    Err(Refusal::new(Reason::GroupMismatch, "thing.group_id is not the acting group; leave it out, or send x-group-id").with("group_id", sent))
+    let refusal = Refusal::new(Reason::GroupMismatch, "thing.group_id is not the acting group; leave it out, or send x-group-id");
+    // Only what is an id: a field may hold by mistake what must not be repeated.
+    Err(match id {
+        Some(id) => refusal.with("group_id", id.to_string()),
+        None => refusal,
+    })
 }
 
 /// What the platform keeps for itself, it writes itself.

@@ -1,6 +1,6 @@
 //! What telemetry keeps of one call.
 
-use crate::telemetry::{Calls, Trace, exports};
+use crate::telemetry::{Calls, OTHER, Trace, exports};
 use contract::Method;
 use http::HeaderMap;
 use std::time::Instant;
@@ -19,9 +19,6 @@ struct Timed {
     method: &'static str,
     began: Instant,
 }
-
-/// Stands for the methods of open services and unknown ones: each name is a series of its own.
-const OTHER: &str = "_OTHER";
 
 impl Call {
     pub(super) fn begin(method: Option<&'static Method>, headers: &HeaderMap, calls: Option<&Calls>) -> Self {

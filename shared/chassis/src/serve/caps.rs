@@ -17,6 +17,13 @@ pub(super) struct Caps {
 /// The right to one connection, as long as it lives.
 pub(super) struct Slot(#[expect(dead_code, reason = "counted, not read")] Arc<()>);
 
+/// Takes as many open files as the operating system lets this process have: shells give 1,024, which is fewer than the connections of one
+/// gateway. Before anything listens, for [`serve`](super::serve) reads the limit.
+pub fn open_files() {
+    // What can't be raised stays, and the caps stay below it.
+    let _ = rlimit::increase_nofile_limit(rlimit::INFINITY);
+}
+
 impl Caps {
     /// As many as `limits` say, but a tenth of the open files (at least 32) stays for databases, upstreams, and the socket
     /// that is accepted only to be refused.

@@ -56,9 +56,9 @@ impl Order {
 fn terms(listing: &'static Listing, text: &str) -> Result<Vec<Term>, Refusal> {
     let mut terms: Vec<Term> = Vec::new();
     for part in text.split(',') {
-        let term = Term::read(listing, part).ok_or_else(|| refused(listing, part))?;
+        let term = Term::read(listing, part).ok_or_else(|| refused(listing))?;
         if terms.len() == TERMS || terms.iter().any(|before| before.name == term.name) {
-            return Err(refused(listing, part));
+            return Err(refused(listing));
         }
         terms.push(term);
     }
@@ -113,13 +113,12 @@ impl Direction {
     }
 }
 
-fn refused(listing: &Listing, part: &str) -> Refusal {
+/// Does not repeat what was sent, which may be there by mistake.
+fn refused(listing: &Listing) -> Refusal {
     let names: Vec<&str> = listing.columns.iter().filter(|column| column.sort.is_some()).map(|column| column.name).collect();
     let names = names.join(", ");
-    let part = part.trim();
-    Refusal::new(Reason::InvalidOrderBy, format!("the list cannot be ordered by {part:?}; use one of {names}, with desc for largest first"))
-        .with("allowed", names)
-        .field("order_by", "a field of this list, each once, with asc or desc")
+    let sentence = format!("the list cannot be ordered so; use up to {TERMS} of {names}, each once, with desc for largest first");
+    Refusal::new(Reason::InvalidOrderBy, sentence).with("allowed", names).field("order_by", "a field of this list, each once, with asc or desc")
 }
 
 #[cfg(test)]
