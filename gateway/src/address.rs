@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn the_right_most_hop_that_is_no_proxy_of_ours_is_the_client() {
+    fn adv_cve_2026_45364_the_right_most_hop_that_is_no_proxy_of_ours_is_the_client() {
         for (peer, forwarded, proxies, expected) in [
             ("192.0.2.1", &["203.0.113.9"][..], &[][..], "192.0.2.1"),
             ("192.0.2.1", &["203.0.113.9"], &["10.0.0.0/8"], "192.0.2.1"),
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn an_ipv6_64_is_one_client_and_spellings_do_not_matter() {
+    fn adv_cve_2026_45364_an_ipv6_64_is_one_client_and_spellings_do_not_matter() {
         let client = |ip: &str| Address::of(ip.parse().unwrap()).client();
         assert_eq!(client("2001:db8::1"), client("2001:0db8:0:0:ffff:1:2:3"));
         assert_ne!(client("2001:db8::1"), client("2001:db8:0:1::1"));

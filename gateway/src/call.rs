@@ -5,11 +5,16 @@ use crate::{
     limiter::{Charges, Windows},
     record::Transport,
 };
-use chassis::{acting::Acting, changes::Caller, principal::Quotas, serve::Connection, telemetry::Trace};
+use chassis::{
+    acting::Acting,
+    changes::Caller,
+    principal::Quotas,
+    serve::{Connection, Incoming},
+    telemetry::Trace,
+};
 use contract::{Method, Reason, Refusal, id::GroupId};
 use futures::future::BoxFuture;
 use http::{HeaderMap, HeaderValue, Request, header};
-use hyper::body::Incoming;
 use std::sync::{
     Arc,
     atomic::{AtomicU64, Ordering::Relaxed},

@@ -166,7 +166,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn one_changed_letter_anywhere_is_no_key() {
+    fn adv_cve_2026_27840_one_changed_letter_anywhere_is_no_key() {
         let key = key('a');
         assert!(is_key(&key));
         for at in 0..LENGTH {

@@ -51,6 +51,11 @@ fn not_grpc(call: &Call) -> Response<Body> {
     answer(StatusCode::UNSUPPORTED_MEDIA_TYPE, TEXT, kind)
 }
 
+/// What a HEAD asks for. Over HTTP/2 hyper would send the body too, which is a protocol error.
+pub(crate) fn as_asked(call: &Call, page: Response<Body>) -> Response<Body> {
+    if call.request.method() == Method::HEAD { page.map(|_| Body::empty()) } else { page }
+}
+
 /// Another method than the path takes.
 pub(crate) fn not_allowed(allowed: &'static str) -> Response<Body> {
     let mut answer = answer(StatusCode::METHOD_NOT_ALLOWED, TEXT, format!("only {allowed} is allowed here\n"));

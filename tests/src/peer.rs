@@ -63,6 +63,11 @@ impl Frame {
         self.kind == kind as u8
     }
 
+    /// Its error code, if it is of that kind.
+    pub fn error_of(&self, kind: Kind) -> Option<u32> {
+        self.is(kind).then(|| self.error())
+    }
+
     /// The error code of RST_STREAM or GOAWAY.
     ///
     /// # Panics

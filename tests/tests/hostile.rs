@@ -29,7 +29,7 @@ async fn create(mesh: &Mesh, tenant: &Tenant, body: &[u8]) -> Answer {
 
 on_every_mesh![
     what_is_no_message_is_the_callers_mistake,
-    a_message_over_4_mib_is_refused,
+    adv_rustsec_2024_0363_a_message_over_4_mib_is_refused,
     a_deadline_is_read_strictly,
     a_principal_that_a_client_sends_counts_nothing,
 ];
@@ -47,7 +47,7 @@ async fn what_is_no_message_is_the_callers_mistake(mesh: Mesh) {
     }
 }
 
-async fn a_message_over_4_mib_is_refused(mesh: Mesh) {
+async fn adv_rustsec_2024_0363_a_message_over_4_mib_is_refused(mesh: Mesh) {
     let tenant = mesh.tenant().await;
     let answer = create(&mesh, &tenant, &vec![0; (4 << 20) + 1]).await;
     assert_eq!((answer.code(), reason(&answer)), (Code::ResourceExhausted, Reason::MessageTooLarge), "{answer:?}");

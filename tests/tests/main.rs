@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod admin;
+mod advisories;
 mod canary;
 mod clients;
 mod contract;

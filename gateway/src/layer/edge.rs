@@ -2,7 +2,7 @@
 
 use crate::{
     call::{Call, Inbound},
-    page::{not_allowed, page, speech},
+    page::{as_asked, not_allowed, page, speech},
     record::Transport,
     stack::{Answer, Layer, Next},
 };
@@ -70,8 +70,8 @@ impl Edge {
     /// A request in gRPC's own form goes on; everything else is a page.
     async fn plain(&self, call: &mut Call, next: &impl Next) -> Answer {
         match speech(call) {
-            None => Ok(page(call, &self.readiness)),
-            Some(_) if call.request.method() != Method::POST => Ok(not_allowed("POST")),
+            None => Ok(as_asked(call, page(call, &self.readiness))),
+            Some(_) if call.request.method() != Method::POST => Ok(as_asked(call, not_allowed("POST"))),
             Some(_) => next.call(call).await,
         }
     }

@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn every_changed_character_is_refused() {
+    fn adv_cve_2026_27840_every_changed_character_is_refused() {
         let text = Secret::make(SHORT_ID).unwrap().reveal().to_owned();
         for place in 0..LENGTH {
             for bit in 0..7 {

@@ -7,12 +7,11 @@ use std::process::{Command, Output};
 use std::time::Duration;
 
 use bytes::Bytes;
-use chassis::serve::{Guarded, Limits, grpc, serve};
+use chassis::serve::{Guarded, Incoming, Limits, grpc, serve};
 use chassis::telemetry::{Format, Settings, Telemetry, Trace};
 use contract::id::GroupId;
 use http::{HeaderMap, HeaderValue, Request, Response};
 use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio_util::sync::CancellationToken;

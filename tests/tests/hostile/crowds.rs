@@ -63,6 +63,7 @@ fn without_file_descriptors_it_neither_spins_nor_dies() {
     run(Layout::OneProcess, Engine::Sqlite, |_| async {
         let mesh = Mesh::start(Layout::OneProcess, Engine::Sqlite).await;
         let tenant = mesh.tenant().await;
+        tenant.who_am_i().await; // it has a connection
         let process = mesh.look(Role::Gateway, 0, Process::id);
         limit_files(process, files(process) + 20);
         let mut crowd = Vec::new();

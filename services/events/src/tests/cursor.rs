@@ -7,7 +7,7 @@ async fn refused(house: &House, group: GroupId, cursor: String) -> Reason {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_cursor_that_was_changed_cut_or_made_longer_is_refused() {
+async fn adv_cve_2026_27840_a_cursor_that_was_changed_cut_or_made_longer_is_refused() {
     both(crate::MIGRATIONS, async |case| {
         let (house, group) = (House::on(case), group());
         house.append(vec![event(group, 1)]).await;

@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_opened_before_is_opened_again_but_for_nothing_else() {
+    fn adv_cve_2026_46668_what_was_opened_before_is_opened_again_but_for_nothing_else() {
         let ((signer, opener, _), caller) = (house(), caller());
         let value = signer.sign(&caller, "ontology", PATH);
         for _ in 0..2 {

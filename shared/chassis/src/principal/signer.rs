@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_good_for_one_audience_path_and_key() {
+    fn adv_cve_2026_55669_it_is_good_for_one_audience_path_and_key() {
         let signer = Signer::new(&[1; 32], clock());
         let value = signer.sign(&caller(), "ontology", PATH);
         assert!(signer.open(&value, "events", PATH).is_none());
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn no_bit_can_be_changed_cut_or_added() {
+    fn adv_rustsec_2024_0010_no_bit_can_be_changed_cut_or_added() {
         let signer = Signer::new(&[1; 32], clock());
         let value = signer.sign(&caller(), "ontology", PATH);
         let bytes = BASE64.decode(&value).unwrap();

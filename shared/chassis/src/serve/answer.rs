@@ -4,14 +4,13 @@ use std::convert::Infallible;
 
 use bytes::Bytes;
 use http::{Request, Response};
-use hyper::body::Incoming;
 use tower::Service;
 
-use super::BoxError;
+use super::{BoxError, Incoming};
 
 /// A tower service that is always ready and answers every request; implemented by all that are.
 ///
-/// It gets hyper's own body, so that who needs no box makes none. Finds its peer, an
+/// It gets hyper's own body, hardly wrapped, so that who needs no box makes none. Finds its peer, an
 /// [`Arc<Connection>`](super::Connection), in the request's extensions.
 pub trait Answer:
     Service<Request<Incoming>, Response = Response<Self::Body>, Error = Infallible, Future: Send> + Clone + Send + Sync + 'static

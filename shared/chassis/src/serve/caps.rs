@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn an_ipv6_64_is_one_address_and_a_mapped_one_is_its_ipv4() {
+    fn adv_cve_2026_45364_an_ipv6_64_is_one_address_and_a_mapped_one_is_its_ipv4() {
         for (one, other, same) in [
             ("2001:db8::1", "2001:db8::ffff:1:2:3", true),
             ("2001:db8::1", "2001:db8:0:1::1", false),

@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use http::{Request, Response};
-use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::net::TcpStream;
@@ -19,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::open::{self, Open};
 use super::socket::{Received, Socket};
-use super::{Answer, Limits};
+use super::{Answer, Incoming, Limits};
 use crate::gathered::Gathered;
 
 /// hyper's builder, the same for all connections of a listener.
@@ -166,10 +165,10 @@ enum Step {
 fn answer<A: Answer>(
     connection: Arc<Connection>,
     mut app: A,
-    mut request: Request<Incoming>,
+    mut request: Request<hyper::body::Incoming>,
 ) -> impl Future<Output = Result<Response<open::Held<A::Body>>, Infallible>> + Send {
     let open = open::Request::begin(connection.clone());
     request.extensions_mut().insert(connection);
     // Not an async block, which would hold the future twice: hyper moves it to the heap for each call.
-    app.call(request).map(move |answer| answer.map(|answer| answer.map(|body| open.hold(body))))
+    app.call(Incoming::of(request)).map(move |answer| answer.map(|answer| answer.map(|body| open.hold(body))))
 }

@@ -9,12 +9,11 @@ use std::time::Duration;
 
 use contract::Refusal;
 use http::{Request, Response};
-use hyper::body::Incoming;
 use tonic::body::Body;
 use tower::{Service, service_fn};
 
 use super::connection::Connection;
-use super::{Answer, Deadline, Guarded, Limits, Messages, Writer, decoding, front, metadata, refusal};
+use super::{Answer, Deadline, Guarded, Incoming, Limits, Messages, Writer, decoding, front, metadata, refusal};
 
 /// Reflection is client-streaming on every port.
 const REFLECTION: &str = "/grpc.reflection.";

@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn a_strangers_value_stays_in_its_field() {
+    fn adv_rustsec_2025_0055_a_strangers_value_stays_in_its_field() {
         let evil = "a\n2026 ERROR forged: \u{1b}[2J\u{202e}\r\u{7}";
         for format in [Format::Pretty, Format::Json] {
             let line = logged(format, || tracing::info!(name = evil, shown = %evil, debugged = ?evil, "{evil}"));

@@ -4,12 +4,11 @@ use std::convert::Infallible;
 use std::pin::Pin;
 use std::time::Duration;
 
-use chassis::serve::Guarded;
+use chassis::serve::{Guarded, Incoming};
 use futures::{Stream, StreamExt, TryStreamExt, stream};
 use http::{HeaderMap, HeaderName, HeaderValue, Response};
 use http_body::Frame;
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
 use prost::Message;
 use tonic::body::Body;
 use tonic::server::Grpc;

@@ -3,10 +3,9 @@
 use std::convert::Infallible;
 
 use bytes::Bytes;
-use chassis::serve::{Guarded, Limits, grpc};
+use chassis::serve::{Guarded, Incoming, Limits, grpc};
 use http::Request;
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
 use tokio::sync::mpsc::unbounded_channel;
 use tokio_util::sync::CancellationToken;
 use tonic::{Code, Status};
@@ -19,7 +18,7 @@ use crate::server::Server;
 const ENHANCE_YOUR_CALM: u32 = 11;
 
 #[tokio::test]
-async fn rapid_resets_end_the_connection() {
+async fn adv_rustsec_2023_0034_rapid_resets_end_the_connection() {
     let server = Server::start(Limits::public()).await;
     let mut raw = Raw::hello(server.addr).await;
     let mut stream = 1;
@@ -30,7 +29,7 @@ async fn rapid_resets_end_the_connection() {
 }
 
 #[tokio::test]
-async fn endless_headers_end_the_connection() {
+async fn adv_rustsec_2024_0332_endless_headers_end_the_connection() {
     let server = Server::start(Limits::public()).await;
     let mut raw = Raw::hello(server.addr).await;
     let part = literal("x", &"y".repeat(100));
@@ -43,7 +42,7 @@ async fn endless_headers_end_the_connection() {
 }
 
 #[tokio::test]
-async fn empty_data_ends_the_connection() {
+async fn adv_rustsec_2026_0258_empty_data_ends_the_connection() {
     let server = Server::start(Limits::public()).await;
     let mut raw = Raw::hello(server.addr).await;
     raw.call(1, CHECK).await;
@@ -113,7 +112,7 @@ async fn a_gateway_that_drops_a_thousand_streams_harms_no_other() {
 /// What h2 0.4.16 to 0.4.18 took for a flood after a hundred frames (hyperium/h2#939). Now an unread frame of 5 bytes costs
 /// 251 of a budget that is half the connection's window: 16,700 of them end the connection.
 #[tokio::test]
-async fn honest_streams_of_small_messages_wait_for_a_reader_that_does_not_read() {
+async fn adv_h2_939_honest_streams_of_small_messages_wait_for_a_reader_that_does_not_read() {
     const STREAMS: u32 = 8;
     const MESSAGES: usize = 2_000;
     let (reads, (counted, mut counts)) = (CancellationToken::new(), unbounded_channel());

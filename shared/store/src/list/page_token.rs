@@ -63,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_opens_for_its_own_query_only() {
+    fn adv_ghsa_r9w3_57w2_gch2_a_token_opens_for_its_own_query_only() {
         let sealer = secrets().sealer("pages");
         let page = Page { filter: "a = 1", order_by: "name", ..Page::default() };
         let token = bound(1, &page, &["x".into()]).seal(&sealer, &key());
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn every_changed_bit_and_every_cut_is_refused() {
+    fn adv_cve_2026_27840_every_changed_bit_and_every_cut_is_refused() {
         let (sealer, bound) = (secrets().sealer("pages"), bound(1, &Page::default(), &[]));
         let token = bound.seal(&sealer, &key());
         for cut in 0..token.len() {

@@ -20,7 +20,7 @@ async fn a_cursor_says_where_its_group_stood_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn a_forged_or_cut_cursor_is_refused() {
+async fn adv_ghsa_vhvq_fv9f_wh4q_a_forged_or_cut_cursor_is_refused() {
     let case = Case::sqlite(MIGRATIONS).await;
     let group = group();
     let cursor = case.db.cursor(group, 7);

@@ -427,7 +427,7 @@ async fn a_filter_that_means_nothing_is_refused_with_its_place() {
 }
 
 #[tokio::test]
-async fn what_a_client_writes_is_never_sql() {
+async fn adv_ghsa_r9w3_57w2_gch2_what_a_client_writes_is_never_sql() {
     both(MIGRATIONS, async |case| {
         let group = group();
         insert(&case.db, group, &samples()).await;
