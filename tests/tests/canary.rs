@@ -28,7 +28,7 @@ struct Secrets(Vec<(String, String)>);
 
 impl Secrets {
     /// A secret that nothing else looks like.
-    fn new(&mut self, place: &str) -> String {
+    fn make(&mut self, place: &str) -> String {
         let secret = format!("canary{}", uuid::Uuid::new_v4().simple());
         self.know(place, &secret);
         secret
@@ -80,14 +80,14 @@ async fn in_headers(mesh: &Mesh, tenant: &Tenant, secrets: &mut Secrets) {
     const PATH: &str = "/one.identity.v1.KeyService/GetCaller";
     for name in HEADERS {
         for (scheme, key) in [("", false), ("Bearer ", false), ("Basic ", false), ("", true), ("session=", true)] {
-            let secret = secrets.new(&format!("header {name} {scheme}"));
+            let secret = secrets.make(&format!("header {name} {scheme}"));
             let call = Raw::call(PATH, frame(&[])).with(name, format!("{scheme}{secret}"));
             let call = if key && name != "authorization" { call.key(tenant.key()) } else { call };
             secrets.assert_unsaid("an answer", &said(&call.http2(mesh.gateway()).await));
         }
     }
     for path in [format!("{PATH}?key="), "/?api_key=".to_owned(), "/metrics?token=".to_owned(), "/".to_owned(), format!("{PATH}/")] {
-        let secret = secrets.new(&format!("path {path}"));
+        let secret = secrets.make(&format!("path {path}"));
         let path = format!("{path}{secret}");
         let calls = [Raw::call(&path, frame(&[])).key(tenant.key()), Raw::new(Http::GET, &path, ""), Raw::new(Http::POST, &path, secret)];
         for call in calls {
@@ -97,7 +97,7 @@ async fn in_headers(mesh: &Mesh, tenant: &Tenant, secrets: &mut Secrets) {
             }
         }
     }
-    let secret = secrets.new("binary header");
+    let secret = secrets.make("binary header");
     let call = Raw::call(PATH, frame(&[])).key(tenant.key()).with("x-secret-bin", &secret);
     secrets.assert_unsaid("an answer", &said(&call.http2(mesh.gateway()).await));
 }
@@ -109,7 +109,7 @@ async fn in_fields(tenant: &Tenant, secrets: &mut Secrets) {
         let places = texts(&request, 3);
         for place in &places {
             let names: Vec<&str> = place.iter().map(FieldDescriptor::name).collect();
-            let secret = secrets.new(&format!("{} {}", method.path, names.join(".")));
+            let secret = secrets.make(&format!("{} {}", method.path, names.join(".")));
             let mut message = DynamicMessage::new(request.clone());
             put(&mut message, place, &secret);
             let answer = ask(tenant, method, &message).await;
@@ -119,10 +119,10 @@ async fn in_fields(tenant: &Tenant, secrets: &mut Secrets) {
         }
         let mut whole = DynamicMessage::new(request.clone());
         for place in &places {
-            put(&mut whole, place, &secrets.new(&format!("{} whole", method.path)));
+            put(&mut whole, place, &secrets.make(&format!("{} whole", method.path)));
         }
         ask(tenant, method, &whole).await;
-        let garbage = secrets.new(&format!("{} garbage", method.path));
+        let garbage = secrets.make(&format!("{} garbage", method.path));
         Raw::call(&method.path, frame(garbage.as_bytes())).key(tenant.key()).http2(tenant.gateway()).await;
     }
 }

@@ -34,6 +34,7 @@ pub(super) struct Frames {
     allowance: Allowance,
 }
 
+#[derive(Clone, Copy)]
 enum State {
     /// So many bytes of the preface have come.
     Preface(usize),
@@ -43,6 +44,10 @@ enum State {
     Payload(usize),
     /// Another protocol, or nobody wants to know.
     Other,
+}
+
+impl State {
+    const HEAD: Self = Self::Head([0; HEAD], 0);
 }
 
 impl Frames {
@@ -55,36 +60,43 @@ impl Frames {
     /// What came in, cut anywhere. After a flood nothing more is followed: the connection ends.
     pub(super) fn follow(&mut self, mut bytes: &[u8]) -> Result<(), Flood> {
         while !bytes.is_empty() {
-            let taken = match &mut self.state {
+            let taken = match self.state {
                 State::Other => return Ok(()),
-                State::Preface(came) => {
-                    let (came, taken) = preface(*came, bytes);
-                    self.state =
-                        came.map_or(State::Other, |came| if came == PREFACE.len() { State::Head([0; HEAD], 0) } else { State::Preface(came) });
-                    taken
-                }
-                State::Head(head, came) => {
-                    let taken = bytes.len().min(HEAD - *came);
-                    head[*came..][..taken].copy_from_slice(&bytes[..taken]);
-                    *came += taken;
-                    if *came == HEAD {
-                        let head = *head;
-                        self.head(head)?;
-                    }
-                    taken
-                }
-                State::Payload(left) => {
-                    let taken = bytes.len().min(*left);
-                    *left -= taken;
-                    if *left == 0 {
-                        self.state = State::Head([0; HEAD], 0);
-                    }
-                    taken
-                }
+                State::Preface(came) => self.preface(came, bytes),
+                State::Head(head, came) => self.head(head, came, bytes)?,
+                State::Payload(left) => self.payload(left, bytes),
             };
             bytes = &bytes[taken..];
         }
         Ok(())
+    }
+
+    /// How many of these bytes belong to the preface; so with the others.
+    fn preface(&mut self, came: usize, bytes: &[u8]) -> usize {
+        let taken = bytes.len().min(PREFACE.len() - came);
+        self.state = match came + taken {
+            _ if bytes[..taken] != PREFACE[came..][..taken] => State::Other,
+            all if all == PREFACE.len() => State::HEAD,
+            some => State::Preface(some),
+        };
+        taken
+    }
+
+    fn head(&mut self, mut head: [u8; HEAD], came: usize, bytes: &[u8]) -> Result<usize, Flood> {
+        let taken = bytes.len().min(HEAD - came);
+        head[came..][..taken].copy_from_slice(&bytes[..taken]);
+        if came + taken < HEAD {
+            self.state = State::Head(head, came + taken);
+        } else {
+            self.begin(head)?;
+        }
+        Ok(taken)
+    }
+
+    fn payload(&mut self, left: usize, bytes: &[u8]) -> usize {
+        let taken = bytes.len().min(left);
+        self.state = if taken == left { State::HEAD } else { State::Payload(left - taken) };
+        taken
     }
 
     /// So many bytes went out.
@@ -92,9 +104,10 @@ impl Frames {
         self.allowance.wrote += bytes as u64;
     }
 
-    fn head(&mut self, [a, b, c, kind, ..]: [u8; HEAD]) -> Result<(), Flood> {
+    /// A frame.
+    fn begin(&mut self, [a, b, c, kind, ..]: [u8; HEAD]) -> Result<(), Flood> {
         let length = u32::from_be_bytes([0, a, b, c]) as usize;
-        self.state = if length == 0 { State::Head([0; HEAD], 0) } else { State::Payload(length) };
+        self.state = if length == 0 { State::HEAD } else { State::Payload(length) };
         match kind {
             HEADERS => self.allowance.calls += 1,
             DATA | RST_STREAM | CONTINUATION => {}
@@ -102,13 +115,6 @@ impl Frames {
         }
         Ok(())
     }
-}
-
-/// How much of the preface there is after these bytes, `None` if it is none; and how many of them belong to it.
-fn preface(came: usize, bytes: &[u8]) -> (Option<usize>, usize) {
-    let taken = bytes.len().min(PREFACE.len() - came);
-    let fits = bytes[..taken] == PREFACE[came..][..taken];
-    (fits.then_some(came + taken), taken)
 }
 
 /// Reckoned only when it is used up: a connection that sends calls never looks at a clock for it.

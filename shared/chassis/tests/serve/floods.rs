@@ -12,7 +12,7 @@ use tonic::{Code, Status};
 use tower::service_fn;
 
 use crate::client::{CHECK, Client, EMPTY, WATCH, post};
-use crate::raw::{CONTINUATION, DATA, GOAWAY, HEADERS, PING, RST_STREAM, Raw, SETTINGS, literal};
+use crate::raw::{CONTINUATION, DATA, GOAWAY, HEADERS, PING, RST_STREAM, Raw, SETTINGS, WINDOW_UPDATE, literal};
 use crate::server::Server;
 
 const ENHANCE_YOUR_CALM: u32 = 11;
@@ -56,7 +56,6 @@ async fn adv_rustsec_2026_0258_empty_data_ends_the_connection() {
 #[tokio::test]
 async fn frames_that_carry_nothing_end_the_connection() {
     const UNKNOWN: u8 = 0xbe;
-    const WINDOW_UPDATE: u8 = 8;
     let server = Server::start(Limits { control: Some(200), ..Limits::public() }).await;
     for (kind, payload) in [(PING, &[0; 8][..]), (SETTINGS, &[]), (SETTINGS, &[0, 1, 0, 0, 16, 0]), (WINDOW_UPDATE, &[0, 0, 0, 1]), (UNKNOWN, b"?")] {
         let mut raw = Raw::hello(server.addr).await;

@@ -1,16 +1,23 @@
 //! Peers that are slow, silent or too many.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
 use bytes::Bytes;
-use chassis::serve::Limits;
+use chassis::serve::{Guarded, Incoming, Limits, grpc};
 use contract::Reason;
+use http::{Request, Response};
+use http_body::Frame;
+use http_body_util::StreamBody;
 use tokio::io::AsyncWriteExt;
 use tokio::time::{interval, timeout};
-use tonic::Code;
+use tokio_util::sync::CancellationToken;
+use tonic::body::Body;
+use tonic::{Code, Status};
+use tower::service_fn;
 
 use crate::client::{Answer, CHECK, Client, EMPTY, WATCH, post};
-use crate::raw::{GOAWAY, PREFACE, RST_STREAM, Raw, SETTINGS};
+use crate::raw::{GOAWAY, PREFACE, RST_STREAM, Raw, SETTINGS, WINDOW_UPDATE};
 use crate::server::{PATIENCE, Server};
 
 const SOON: Duration = Duration::from_millis(150);
@@ -55,6 +62,28 @@ async fn an_old_connection_is_sent_away_and_finishes_what_it_began() {
 async fn who_does_not_answer_a_ping_is_closed() {
     let server = Server::start(Limits { ping: SOON, pong: SOON, ..Limits::public() }).await;
     Raw::hello(server.addr).await.closed().await;
+}
+
+/// Keep-alive alone can't close it: its GOAWAY can't be written either.
+#[tokio::test]
+async fn who_stops_reading_its_socket_is_closed() {
+    let left = CancellationToken::new();
+    let gone = left.clone();
+    let endless = service_fn(move |_: Request<Guarded<Incoming>>| {
+        let held = gone.clone().drop_guard();
+        let frames = futures::stream::repeat_with(move || {
+            let _ = &held;
+            Ok::<_, Status>(Frame::data(Bytes::from_static(&[7; 16_384])))
+        });
+        async move { Ok::<_, Infallible>(Response::new(Body::new(StreamBody::new(frames)))) }
+    });
+    let limits = Limits { ping: SOON, pong: SOON, ..Limits::public() };
+    let server = Server::of(grpc(endless, &limits, ["/one.test/Endless".to_owned()]), limits).await;
+    let mut raw = Raw::hello(server.addr).await;
+    let (window, increment) = ([0, 4, 0x7f, 0xff, 0xff, 0xff], [0x7f, 0, 0, 0]);
+    assert!(raw.send(SETTINGS, 0, 0, &window).await && raw.send(WINDOW_UPDATE, 0, 0, &increment).await);
+    assert!(raw.call(1, "/one.test/Endless").await);
+    timeout(PATIENCE, left.cancelled()).await.expect("its stream is dropped");
 }
 
 #[tokio::test]
