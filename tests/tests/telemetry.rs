@@ -74,8 +74,22 @@ async fn one_trace_leads_to_the_event(layout: Layout, engine: Engine) {
         let attributes = ["rpc.system.name", "rpc.method", "rpc.response.status_code", "db.system.name"].map(|name| sent.attribute(name));
         assert_eq!((sent.service.as_str(), attributes, sent.attribute("group.id")), (part, expected, tenant.group.id.as_str()), "{sent:?}");
     }
+    a_read_has_its_span(&collector, &tenant, &thing.id).await;
     measured(&collector, "rpc.server.call.duration").await;
     measured(&collector, "rpc.client.call.duration").await;
+}
+
+async fn a_read_has_its_span(collector: &Collector, tenant: &Caller, thing: &str) {
+    const READ: &str = "7bf92f3577b34da6a3ce929d0e0e4736";
+    const GET: &str = "one.ontology.v1.ThingService/GetThing";
+    tenant.with("traceparent", &format!("00-{READ}-{SPAN}-01")).get(thing).await;
+    eventually("a span of the read", || async {
+        let spans = collector.spans(READ);
+        let below = |of: &Sent, name: &str, kind| child(&spans, &hex(&of.span.span_id), name, kind);
+        let call = below(&child(&spans, SPAN, GET, SpanKind::Server)?, GET, SpanKind::Client)?;
+        below(&below(&call, GET, SpanKind::Server)?, "store.read", SpanKind::Internal)
+    })
+    .await;
 }
 
 /// Each call is in the histogram, by the conventions' names and in their unit.
