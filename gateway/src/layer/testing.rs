@@ -146,7 +146,11 @@ impl Fake {
         let known = caller(1, |_| ());
         let revoked = self.revoked.load(SeqCst);
         let state = if revoked { Err(Refusal::new(Reason::KeyRevoked, "revoked")) } else { Ok(known.caller) };
-        Fresh { value: Proven { credential: Uuid::from_u128(1), proved: 1, state }, ids: vec![Uuid::from_u128(1)], expires: None }
+        Fresh {
+            value: Proven { credential: Uuid::from_u128(1), home: GroupId(Uuid::from_u128(100)), proved: 1, state },
+            ids: vec![Uuid::from_u128(1)],
+            expires: None,
+        }
     }
 }
 

@@ -22,6 +22,7 @@ mod watch;
 pub(crate) use error::{Error, shutting_down};
 pub(crate) use filter::Filter;
 pub(crate) use logged::Logged;
+pub(crate) use read::Part;
 pub(crate) use watch::{From, Watch};
 
 use chassis::clock::Clock;

@@ -1,6 +1,6 @@
 //! `EventLogService`: the log as the services see it.
 
-use crate::log::Log;
+use crate::log::{Log, Part};
 use contract::{
     Refusal,
     internal::v1::{AppendRequest, AppendResponse, Entry, ReadRequest, ReadResponse, event_log_service_server::EventLogService},
@@ -35,8 +35,10 @@ impl EventLogService for LogApi {
     }
 
     async fn read(&self, request: Request<ReadRequest>) -> Result<Response<ReadResponse>, Status> {
-        let read = self.drain.run_until_cancelled(self.log.read(request.get_ref().after, WAIT)).await;
-        let rows = read.unwrap_or(Ok(Vec::new())).map_err(Refusal::from)?;
-        Ok(Response::new(ReadResponse { entries: rows.into_iter().map(Entry::from).collect() }))
+        let ReadRequest { after, floor } = *request.get_ref();
+        let read = self.drain.run_until_cancelled(self.log.read(after, floor, WAIT)).await;
+        // At the end of the process nothing came, and nobody has begun with it.
+        let Part { rows, floor } = read.unwrap_or(Ok(Part { rows: Vec::new(), floor: 0 })).map_err(Refusal::from)?;
+        Ok(Response::new(ReadResponse { entries: rows.into_iter().map(Entry::from).collect(), floor }))
     }
 }

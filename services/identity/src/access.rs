@@ -1,6 +1,7 @@
 //! What the gateways ask: proofs, states, lines, and what changed.
 
 mod lines;
+mod retention;
 pub(crate) mod standing;
 #[cfg(test)]
 mod tests;

@@ -32,7 +32,7 @@ use contract::{
     Reason, Refusal,
     id::GroupId,
     identity::v1::{group_service_server::GroupServiceServer, key_service_server::KeyServiceServer},
-    internal::v1::access_service_server::AccessServiceServer,
+    internal::v1::{access_service_server::AccessServiceServer, retention_service_server::RetentionServiceServer},
 };
 use hash::Hasher;
 use std::time::Duration;
@@ -64,6 +64,7 @@ impl Identity {
         Routes::new(GroupServiceServer::new(self.clone()))
             .add_service(KeyServiceServer::new(self.clone()))
             .add_service(AccessServiceServer::new(self.clone()))
+            .add_service(RetentionServiceServer::new(self.clone()))
     }
 
     /// Ships events to the log and forgets old changes, until it is told to stop. `gather` is how long the relay waits for more after news.

@@ -59,6 +59,16 @@ impl Tier {
         [Self::Starter, Self::Pro, Self::Enterprise].into_iter().find(|tier| tier.word() == word)
     }
 
+    /// How many days requests and events are kept.
+    #[must_use]
+    pub fn days_kept(self) -> i64 {
+        match self {
+            Self::Starter => 30,
+            Self::Pro => 90,
+            Self::Enterprise => 365,
+        }
+    }
+
     /// The table of CONTRACT.md.
     #[must_use]
     pub fn limits(self) -> Limits {
@@ -94,11 +104,12 @@ mod tests {
 
     #[test]
     fn the_table_is_that_of_the_contract() {
-        for (tier, key, organisation, groups, things) in [
-            (Tier::Starter, (60, 10_000), (600, 100_000), 10, 1_000),
-            (Tier::Pro, (600, 100_000), (6_000, 1_000_000), 100, 50_000),
-            (Tier::Enterprise, (6_000, 1_000_000), (60_000, 10_000_000), -1, -1),
+        for (tier, key, organisation, groups, things, days) in [
+            (Tier::Starter, (60, 10_000), (600, 100_000), 10, 1_000, 30),
+            (Tier::Pro, (600, 100_000), (6_000, 1_000_000), 100, 50_000, 90),
+            (Tier::Enterprise, (6_000, 1_000_000), (60_000, 10_000_000), -1, -1, 365),
         ] {
+            assert_eq!(tier.days_kept(), days);
             let limits = tier.limits();
             assert_eq!((limits.key.minute, limits.key.day), key);
             assert_eq!((limits.organisation.minute, limits.organisation.day), organisation);

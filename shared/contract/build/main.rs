@@ -14,9 +14,12 @@ const FILES: &[&str] = &[
     "one/identity/v1/key.proto",
     "one/ontology/v1/thing.proto",
     "one/events/v1/event.proto",
+    "one/events/v1/usage.proto",
     "one/internal/v1/principal.proto",
     "one/internal/v1/access.proto",
     "one/internal/v1/log.proto",
+    "one/internal/v1/record.proto",
+    "one/internal/v1/retention.proto",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {

@@ -11,8 +11,28 @@ use tonic::Status;
 
 /// `EventLogService.Read`, here or at the end of a channel.
 pub trait Source: Send + Sync + 'static {
-    /// Entries after a position, in order; waits a while for news before it answers with none.
-    fn read(&self, after: i64) -> impl Future<Output = Result<Vec<Entry>, Status>> + Send;
+    /// Entries after a position, in order; waits a while for news before it answers with none. `floor` is that of the first batch, the one
+    /// after 0.
+    fn read(&self, after: i64, floor: i64) -> impl Future<Output = Result<Batch, Status>> + Send;
+}
+
+/// A part of the log.
+#[derive(Clone, Debug, Default)]
+pub struct Batch {
+    /// In order of position; none when nothing came.
+    pub entries: Vec<Entry>,
+    /// Up to there something may be gone.
+    pub floor: i64,
+}
+
+/// Where a consumer stands.
+#[derive(Clone, Copy, Debug, Default)]
+struct Place {
+    /// The last position it has had.
+    after: i64,
+    /// Up to there something was gone when it began, which it does not miss: tiers differ in how long they keep, so the log thins out
+    /// before it ends. It stands beside the cursor, for who has forgotten it could not tell the old holes from new ones.
+    floor: i64,
 }
 
 /// What a consumer does with entries, in the transaction that moves its cursor.
@@ -29,6 +49,8 @@ pub struct Consumer<S, E> {
     lease: Lease,
 }
 
+/// Where the floor of a consumer's beginning stands among its partitions.
+const FLOOR: i64 = -1;
 /// After an error.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -61,8 +83,8 @@ impl<S: Source, E: Effect> Consumer<S, E> {
 
     /// One batch.
     async fn step(&mut self) -> Result<(), Error> {
-        let at = self.position().await?;
-        let entries = self.source.read(at).await.map_err(Box::new)?;
+        let Place { after: at, floor } = self.place().await?;
+        let Batch { entries, floor: begun } = self.source.read(at, floor).await.map_err(Box::new)?;
         let Some(last) = entries.last().map(|entry| entry.position) else { return Ok(()) };
         if !self.lease.taken(&self.db).await? {
             sleep(self.lease.life() / 5).await;
@@ -74,22 +96,43 @@ impl<S: Source, E: Effect> Consumer<S, E> {
             self.lease.lost();
             return Ok(()); // dropped: rolled back
         }
+        if at == 0 {
+            self.begin(&mut tx, begun).await?;
+        }
         self.effect.apply(&mut tx, &entries).await?;
         tx.commit().await?;
         self.lease.prolonged(asked);
         Ok(())
     }
 
-    async fn position(&self) -> Result<i64> {
-        let row: Option<(i64,)> = self
+    async fn place(&self) -> Result<Place> {
+        let rows: Vec<(i64, i64)> = self
             .db
             .system("a consumer's cursor is the service's own")
-            .sql("select position from worker where name = $1 and partition = $2")
+            .sql("select partition, position from worker where name = $1 and partition in ($2, $3)")
             .bind(self.lease.name())
             .bind(PARTITION)
-            .opt()
+            .bind(FLOOR)
+            .all()
             .await?;
-        Ok(row.map_or(0, |(position,)| position))
+        let of = |partition| rows.iter().find(|row| row.0 == partition).map_or(0, |row| row.1);
+        Ok(Place { after: of(PARTITION), floor: of(FLOOR) })
+    }
+
+    /// Keeps the floor of the beginning, in a row of its own that nobody holds.
+    async fn begin(&self, tx: &mut Tx, floor: i64) -> Result<()> {
+        tx.sql(
+            "insert into worker (name, partition, position, holder, held_until) values ($1, $2, $3, $4, $5)
+             on conflict (name, partition) do update set position = excluded.position",
+        )
+        .bind(self.lease.name())
+        .bind(FLOOR)
+        .bind(floor)
+        .bind(self.lease.me())
+        .bind(At(0))
+        .run()
+        .await
+        .map(drop)
     }
 
     /// The fence is `position = at`; the lease moves along for nothing.

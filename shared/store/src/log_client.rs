@@ -1,7 +1,10 @@
 //! The log at the end of a channel: what relays and consumers of every service hold.
 
-use crate::{Append, consumer::Source};
-use contract::internal::v1::{AppendRequest, Entry, LogEvent, ReadRequest, event_log_service_client::EventLogServiceClient};
+use crate::{
+    Append,
+    consumer::{Batch, Source},
+};
+use contract::internal::v1::{AppendRequest, LogEvent, ReadRequest, event_log_service_client::EventLogServiceClient};
 use tonic::{
     Status,
     body::Body,
@@ -50,7 +53,8 @@ where
     T::ResponseBody: HttpBody<Data = Bytes> + Send + 'static,
     <T::ResponseBody as HttpBody>::Error: Into<StdError> + Send,
 {
-    async fn read(&self, after: i64) -> Result<Vec<Entry>, Status> {
-        Ok(self.0.clone().read(ReadRequest { after }).await?.into_inner().entries)
+    async fn read(&self, after: i64, floor: i64) -> Result<Batch, Status> {
+        let answer = self.0.clone().read(ReadRequest { after, floor }).await?.into_inner();
+        Ok(Batch { entries: answer.entries, floor: answer.floor })
     }
 }

@@ -45,7 +45,7 @@ impl Identity for Everybody {
             rate: PLENTY,
             root_rate: PLENTY,
         };
-        Ok(fresh(Proven { credential, proved: 0, state: Ok(Arc::new(caller)) }))
+        Ok(fresh(Proven { credential, home: self.group, proved: 0, state: Ok(Arc::new(caller)) }))
     }
 
     async fn group(&self, group: GroupId) -> Result<Fresh<Option<Arc<Line>>>, Refusal> {

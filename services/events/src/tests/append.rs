@@ -36,7 +36,7 @@ async fn known_events_are_skipped_also_within_one_call() {
         house.append(events[..6].to_vec()).await;
         house.append([&events[3..], &events[..], &events[9..]].concat()).await;
         house.append(events.clone()).await;
-        let entries = house.log().read(0).await.unwrap();
+        let entries = house.log().read(0, 0).await.unwrap().entries;
         assert_eq!(entries.iter().filter_map(|entry| entry.event.clone()).collect::<Vec<_>>(), events);
         assert!(entries.iter().map(|entry| entry.sequence).eq(1..=10));
         assert!(entries.is_sorted_by(|a, b| a.position < b.position));
@@ -52,7 +52,7 @@ async fn the_same_id_in_two_groups_is_two_events() {
         let one = event(ours, 5);
         let other = LogEvent { group_id: bytes(*theirs), ..one.clone() };
         house.append(vec![one, other]).await;
-        assert_eq!(house.log().read(0).await.unwrap().iter().map(|entry| entry.sequence).collect::<Vec<_>>(), [1, 1]);
+        assert_eq!(house.log().read(0, 0).await.unwrap().entries.iter().map(|entry| entry.sequence).collect::<Vec<_>>(), [1, 1]);
         house.end().await;
     })
     .await;

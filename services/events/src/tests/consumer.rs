@@ -92,12 +92,12 @@ async fn a_reader_at_the_end_waits_though_positions_have_stepped() {
         house.append(known.clone()).await;
         house.append(known).await; // takes five positions and gives none of them away
         let log = &house.events.log;
-        let last = log.read(0, Duration::ZERO).await.unwrap().last().unwrap().position;
+        let last = log.read(0, 0, Duration::ZERO).await.unwrap().rows.last().unwrap().position;
         let before = log.reads();
-        assert!(log.read(last, Duration::from_millis(300)).await.unwrap().is_empty());
+        assert!(log.read(last, 0, Duration::from_millis(300)).await.unwrap().rows.is_empty());
         assert!(log.reads() - before <= 3, "{} reads while nothing came", log.reads() - before);
-        let (waiting, _) = tokio::join!(log.read(last, Duration::from_secs(60)), house.append(vec![event(group, 9)]));
-        assert_eq!(waiting.unwrap().len(), 1);
+        let (waiting, _) = tokio::join!(log.read(last, 0, Duration::from_secs(60)), house.append(vec![event(group, 9)]));
+        assert_eq!(waiting.unwrap().rows.len(), 1);
         house.end().await;
     })
     .await;

@@ -52,7 +52,7 @@ async fn only_the_platform_itself_appends_and_reads_all_groups() {
         let mut owner = EventLogServiceClient::new(house.channel_of(group));
         let refused = owner.append(AppendRequest { events: vec![event(group, 1)] }).await.unwrap_err();
         assert_eq!(reason(&refused), Reason::PrincipalRefused);
-        let refused = owner.read(ReadRequest { after: 0 }).await.unwrap_err();
+        let refused = owner.read(ReadRequest { after: 0, floor: 0 }).await.unwrap_err();
         assert_eq!(reason(&refused), Reason::PrincipalRefused);
         house.end().await;
     })
@@ -66,7 +66,7 @@ async fn a_call_that_nobody_signed_is_refused() {
         let room = Room::new(house.events.routes(), crate::SCHEMA, Signer::new(&[1; 32], case.clock.clone()));
         let origin = "http://events".parse().unwrap();
         let mut client = EventLogServiceClient::with_origin(room, origin);
-        assert_eq!(reason(&client.read(ReadRequest { after: 0 }).await.unwrap_err()), Reason::PrincipalRefused);
+        assert_eq!(reason(&client.read(ReadRequest { after: 0, floor: 0 }).await.unwrap_err()), Reason::PrincipalRefused);
         house.end().await;
     })
     .await;

@@ -92,11 +92,36 @@ async fn a_consumer_below_the_floor_or_ahead_of_the_log_is_out_of_range() {
         house.append(events(group, 10)).await;
         retain(&house, group, 6_000).await;
         for lost in [2, 11, i64::MAX] {
-            assert_eq!(reason(&house.log().read(lost).await.unwrap_err()), Reason::CursorOutOfRange, "{lost}");
+            assert_eq!(reason(&house.log().read(lost, 0).await.unwrap_err()), Reason::CursorOutOfRange, "{lost}");
         }
-        assert_eq!(house.log().read(0).await.unwrap().len(), 5, "a new consumer takes what is kept");
-        assert_eq!(house.log().read(7).await.unwrap().len(), 3);
+        assert_eq!(house.log().read(0, 0).await.unwrap().entries.len(), 5, "a new consumer takes what is kept");
+        assert_eq!(house.log().read(7, 0).await.unwrap().entries.len(), 3);
         case.explain_all().await;
+        house.end().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_consumer_reads_all_that_is_kept_below_the_floor_too() {
+    both(crate::MIGRATIONS, async |case| {
+        let (house, short, long) = (House::on(case), group(), group());
+        house.append((1..=400).flat_map(|n| [event(short, n * 1_000), event(long, n * 1_000)]).collect()).await;
+        retain(&house, short, 391_000).await;
+        let mut positions = Vec::new();
+        let first = house.log().read(0, 0).await.unwrap();
+        let mut entries = first.entries;
+        while positions.len() < 410 {
+            positions.extend(entries.iter().map(|entry| entry.position));
+            if positions.len() < 410 {
+                entries = house.log().read(*positions.last().unwrap(), first.floor).await.unwrap().entries;
+            }
+        }
+        assert_eq!(positions.len(), 410, "400 of the one, 10 of the other");
+        // Who had a position before is told, and so is a new one when more goes while it reads.
+        assert_eq!(reason(&house.log().read(positions[0], 0).await.unwrap_err()), Reason::CursorOutOfRange);
+        retain(&house, short, 395_000).await;
+        assert_eq!(reason(&house.log().read(positions[0], first.floor).await.unwrap_err()), Reason::CursorOutOfRange);
         house.end().await;
     })
     .await;

@@ -85,7 +85,7 @@ impl Known {
         };
         // Its group and organisation say how often it may be used.
         let depends_on = [*self.key.id, *self.key.group_id, *self.key.root_id].iter().map(super::raw).collect();
-        Credential { id: super::raw(&self.key.id), depends_on, state: Some(state) }
+        Credential { id: super::raw(&self.key.id), depends_on, state: Some(state), group_id: super::raw(&self.key.group_id) }
     }
 
     fn standing(&self) -> Standing {

@@ -61,7 +61,8 @@ where
             None => return Err(unreadable("a credential without state")),
         };
         let ids = credential.depends_on.iter().map(|of| self::id(of)).chain([Ok(id)]).collect::<Result<_, _>>()?;
-        Ok(Fresh { value: Proven { credential: id, proved: self.clock.micros(), state }, ids, expires })
+        let home = GroupId::from_slice(&credential.group_id).unwrap_or_default();
+        Ok(Fresh { value: Proven { credential: id, home, proved: self.clock.micros(), state }, ids, expires })
     }
 }
 
@@ -80,7 +81,11 @@ where
     async fn check(&self, credential: Uuid) -> Result<Fresh<Proven>, Refusal> {
         match self.credentials.ask(credential).await? {
             Some(known) => self.proven(&known),
-            None => Ok(Fresh { value: Proven { credential, proved: 0, state: Err(unproven()) }, ids: vec![credential], expires: None }),
+            None => Ok(Fresh {
+                value: Proven { credential, home: GroupId::default(), proved: 0, state: Err(unproven()) },
+                ids: vec![credential],
+                expires: None,
+            }),
         }
     }
 
@@ -193,7 +198,7 @@ mod tests {
             3 => State::Standing(Standing { actor_kind: 99, ..standing }),
             _ => return None,
         };
-        Some(Credential { id: bytes(number), depends_on: vec![bytes(8)], state: Some(state) })
+        Some(Credential { id: bytes(number), depends_on: vec![bytes(8)], state: Some(state), group_id: bytes(8) })
     }
 
     #[tonic::async_trait]

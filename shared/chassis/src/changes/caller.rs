@@ -17,6 +17,8 @@ use uuid::Uuid;
 pub struct Proven {
     /// Its id.
     pub credential: Uuid,
+    /// Its group; nil if it is gone.
+    pub home: GroupId,
     /// When the secret was proven, microseconds since 1970.
     pub proved: i64,
     /// What it may do, or why it may do nothing any more.

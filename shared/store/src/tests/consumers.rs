@@ -1,7 +1,11 @@
 //! Every entry has its effect once, whoever reads it.
 
 use super::fixture::{MIGRATIONS, group, notes, put};
-use crate::{Consumer, Result, Tx, consumer::Effect, consumer::Source, testing::both};
+use crate::{
+    Consumer, Result, Tx,
+    consumer::{Batch, Effect, Source},
+    testing::both,
+};
 use contract::{Refusal, id::GroupId, internal::v1::Entry};
 use std::{
     sync::{
@@ -14,19 +18,21 @@ use tokio::{task::JoinSet, time::timeout};
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
-/// A log of 300 entries; every fifth question fails.
+/// A log of 300 entries with holes up to 40; every fifth question fails.
 #[derive(Clone, Default)]
 struct Log(Arc<AtomicUsize>);
 
 impl Source for Log {
-    async fn read(&self, after: i64) -> Result<Vec<Entry>, Status> {
+    async fn read(&self, after: i64, floor: i64) -> Result<Batch, Status> {
+        assert_eq!(floor, if after == 0 { 0 } else { 40 }, "each replica knows with which floor the cursor began");
         if self.0.fetch_add(1, Ordering::Relaxed) % 5 == 4 {
             return Err(Status::unavailable("try again"));
         }
         if after >= 300 {
             std::future::pending::<()>().await; // no news
         }
-        Ok((after + 1..=(after + 7).min(300)).map(|position| Entry { position, ..Entry::default() }).collect())
+        let entries = (after + 1..=(after + 7).min(300)).map(|position| Entry { position, ..Entry::default() }).collect();
+        Ok(Batch { entries, floor: 40 + after }) // it moves on, but what counts is how it was at the beginning
     }
 }
 
