@@ -2,7 +2,7 @@
 
 use crate::{
     address::Address,
-    limiter::{Charges, Windows},
+    limiter::{Charges, Name, Windows},
     record::Transport,
 };
 use chassis::{
@@ -21,6 +21,7 @@ use std::sync::{
 };
 use tokio::time::Instant;
 use tonic::body::Body;
+use uuid::Uuid;
 
 /// One call. Fields instead of the request's extensions: nothing is boxed, hashed or cast to find them again.
 pub struct Call {
@@ -52,6 +53,12 @@ pub struct Call {
     pub acting: Option<InGroup>,
     /// Why it was refused here.
     pub reason: Option<Reason>,
+    /// What it took from the limits, or would have where there is none.
+    pub cost: u32,
+    /// The limit that refused it.
+    pub refused_by: Option<Name>,
+    /// The credential that was sent is known and no longer good: its id, and its group.
+    pub denied: Option<(Uuid, GroupId)>,
     /// What happens with the answer until its end.
     pub ends: Ends,
 }
@@ -186,6 +193,9 @@ impl Call {
             asked: None,
             acting: None,
             reason: None,
+            cost: 0,
+            refused_by: None,
+            denied: None,
             ends: Ends::default(),
             request,
         }

@@ -74,6 +74,14 @@ impl<I: Identity> Callers<I> {
         self.guard.failed(from).await
     }
 
+    /// Whose it is, if it is known and no longer good.
+    #[must_use]
+    pub fn denied(&self, key: u128) -> Option<(Uuid, GroupId)> {
+        let proven = self.proven.current(key)?;
+        let known = proven.state.is_err() && !proven.home.is_nil();
+        known.then_some((proven.credential, proven.home))
+    }
+
     async fn ask(&self, prior: Option<Proven>, presented: &Presented) -> Result<Fresh<Proven>, Refusal> {
         match prior {
             Some(prior) => self.check(prior.credential, prior.proved).await,

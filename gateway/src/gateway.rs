@@ -6,7 +6,7 @@ use crate::{
     guard::Guard,
     layer::{Authenticate, Authorize, BadOrigin, Deadline, Edge, Forward, Limit, OWN, Respond, Router, Service, Shed, Sizes, Tracing},
     limiter::Limiter,
-    record::{Record, Recorder},
+    record::{Recorder, Records},
     redis::Link,
     stack::{Next, Stacked, stack},
 };
@@ -24,7 +24,6 @@ use chassis::{
 };
 use contract::pool;
 use std::{fmt, sync::Arc, time::Duration};
-use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tonic::{body::Body, service::Routes};
 
@@ -71,7 +70,7 @@ pub struct Gateway<I, L> {
     health: Health,
     lease: Need,
     recorder: Arc<Recorder>,
-    records: Option<mpsc::Receiver<Record>>,
+    records: Option<Records>,
 }
 
 /// Why a gateway cannot be built.
@@ -117,6 +116,9 @@ where
 {
     let feed = Feed::new(options.clock.clone());
     let (recorder, records) = Recorder::new(options.clock.clone());
+    if let Some(metrics) = &options.metrics {
+        count_dropped(metrics, &recorder);
+    }
     let (health, own) = own(&options).await;
     let gateway = Gateway {
         lease: options.readiness.needs("the change feed of identity"),
@@ -128,6 +130,15 @@ where
         records: Some(records),
     };
     Ok((Stacked::new(layers(options, own, &feed, recorder)?), gateway))
+}
+
+/// Requests that are not on record.
+fn count_dropped(metrics: &Metrics, recorder: &Arc<Recorder>) {
+    let recorder = recorder.clone();
+    let meter = metrics.meter();
+    let counter = meter.u64_observable_counter("one.request_log.dropped");
+    let counter = counter.with_description("Requests that had to give way before the events service took them.");
+    counter.with_callback(move |observed| observed.observe(recorder.dropped(), &[])).build();
 }
 
 /// Outside first. A layer's place is part of what it does; the reasons stand beside the lines.
@@ -177,7 +188,7 @@ impl<I: Identity, L: Limiter> Gateway<I, L> {
     }
 
     /// Where the records of all requests come out; once. Who does not want them drops it.
-    pub fn records(&mut self) -> Option<mpsc::Receiver<Record>> {
+    pub fn records(&mut self) -> Option<Records> {
         self.records.take()
     }
 

@@ -24,6 +24,7 @@ mod page;
 mod quota;
 pub mod record;
 pub mod redis;
+pub mod ship;
 mod signed;
 mod spread;
 pub mod stack;

@@ -1,22 +1,23 @@
 //! One line about each request, for the request log, the audit and the meter; its reader is the events service.
 
-use crate::call::{Call, Meter};
-use chassis::{acting::Acting, changes::Caller, clock::Clock, telemetry::TraceParent};
+mod queue;
+
+pub(crate) use queue::BATCH;
+pub use queue::{Recorder, Records};
+
+use crate::{
+    call::{Call, Meter},
+    limiter::Name,
+};
+use chassis::{acting::Acting, changes::Caller, telemetry::TraceParent};
 use contract::{Method, Reason, id::GroupId};
 use http::HeaderValue;
-use std::{
-    net::IpAddr,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
-    time::Duration,
-};
-use tokio::sync::mpsc;
+use std::{net::IpAddr, sync::Arc, time::Duration};
 use tonic::Code;
+use uuid::Uuid;
 
-/// Requests that wait to be read; more are dropped and counted, for the log must never slow a request.
-const WAITING: usize = 4_096;
+/// More of a client's name is not kept.
+const LONGEST: usize = 256;
 
 /// The form in which a call came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,7 +28,7 @@ pub enum Transport {
     GrpcWeb,
 }
 
-/// One request and what became of it. Nothing in it is a copy of text: headers are counted references.
+/// One request and what became of it. Its texts are copies: a header refers to the frame it came in, and a record may have to wait.
 #[derive(Clone, Debug)]
 pub struct Record {
     /// When it ended, microseconds since 1970.
@@ -40,8 +41,10 @@ pub struct Record {
     pub code: Code,
     /// Why it was refused, by the gateway or the service.
     pub reason: Option<Reason>,
-    /// What it cost, with what the service added.
+    /// What it took from the limits, with what the service added.
     pub cost: u32,
+    /// The limit that refused it.
+    pub refused_by: Option<Name>,
     /// From its head to its last byte.
     pub latency: Duration,
     /// Bytes of its body.
@@ -50,47 +53,20 @@ pub struct Record {
     pub bytes_out: u64,
     /// From where it came.
     pub address: IpAddr,
-    /// The client's own name.
-    pub user_agent: Option<HeaderValue>,
+    /// The client's own name, at most 256 bytes.
+    pub user_agent: Box<str>,
     /// Credential, actor, home and organisation.
     pub caller: Option<Arc<Caller>>,
+    /// A credential that is known and no longer good, and its group.
+    pub denied: Option<(Uuid, GroupId)>,
     /// The group that `x-group-id` named.
     pub asked: Option<GroupId>,
     /// The acting group.
     pub acting: Option<Acting>,
     /// `x-request-id`.
-    pub call_id: HeaderValue,
+    pub call_id: Box<str>,
     /// Its trace.
     pub trace: Option<TraceParent>,
-}
-
-/// Takes records, and never waits.
-#[derive(Debug)]
-pub struct Recorder {
-    sender: mpsc::Sender<Record>,
-    dropped: AtomicU64,
-    clock: Clock,
-}
-
-impl Recorder {
-    /// The recorder, and where its records come out. Without a reader nothing is kept.
-    #[must_use]
-    pub fn new(clock: Clock) -> (Arc<Self>, mpsc::Receiver<Record>) {
-        let (sender, records) = mpsc::channel(WAITING);
-        (Arc::new(Self { sender, dropped: AtomicU64::new(0), clock }), records)
-    }
-
-    /// How many found no room: the newest are dropped, so that what was kept has no holes but at its end.
-    #[must_use]
-    pub fn dropped(&self) -> u64 {
-        self.dropped.load(Relaxed)
-    }
-
-    fn keep(&self, record: Record) {
-        if let Err(mpsc::error::TrySendError::Full(_)) = self.sender.try_send(record) {
-            self.dropped.fetch_add(1, Relaxed);
-        }
-    }
 }
 
 /// A record that is still being written: the call is under way.
@@ -112,16 +88,18 @@ impl Entry {
             transport: call.transport,
             code: Code::Cancelled, // unless somebody says otherwise, it was dropped
             reason: call.reason,
-            cost: method.map_or(0, |method| method.cost),
+            cost: call.cost,
+            refused_by: call.refused_by,
             latency: Duration::ZERO,
             bytes_in: 0,
             bytes_out: 0,
             address: call.address.ip(),
-            user_agent: call.user_agent.clone(),
+            user_agent: copied(call.user_agent.as_ref()),
+            denied: call.denied,
             caller: call.caller.as_ref().map(|known| known.caller.clone()),
             asked: call.asked,
             acting: call.acting.map(|group| group.acting),
-            call_id: call.id.clone(),
+            call_id: copied(Some(&call.id)),
             trace: call.trace.as_ref().map(|trace| trace.parent()),
         };
         Self { recorder: recorder.clone(), read: call.read.clone(), begun: call.begun, record }
@@ -151,12 +129,14 @@ impl Entry {
 
     /// The last byte is out, or nobody wants it.
     pub fn finish(mut self) {
-        if self.recorder.sender.is_closed() {
-            return;
-        }
-        self.record.time = self.recorder.clock.micros();
+        self.record.time = self.recorder.now();
         self.record.latency = self.begun.elapsed();
         self.record.bytes_in = self.read.total();
         self.recorder.keep(self.record);
     }
+}
+
+fn copied(text: Option<&HeaderValue>) -> Box<str> {
+    let text = text.and_then(|text| text.to_str().ok()).unwrap_or_default(); // visible ASCII, so every byte is a character
+    text[..text.len().min(LONGEST)].into()
 }

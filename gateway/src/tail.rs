@@ -81,8 +81,8 @@ impl Tail {
         let (code, reason) = outcome(trailers);
         entry.ends(code, reason);
         let cost = trailers.remove(COST).and_then(|cost| cost.to_str().ok()?.parse().ok());
+        entry.costs(cost.unwrap_or_default());
         if let (Some(cost), Some((limiter, windows))) = (cost, &self.ends.charge) {
-            entry.costs(cost);
             limiter.charge(windows, cost);
         }
     }

@@ -88,7 +88,7 @@ impl EventService for Echo {
 struct House {
     identity: Arc<Fake>,
     clock: Clock,
-    records: mpsc::Receiver<Record>,
+    records: Records,
     readiness: Readiness,
     channel: Channel,
     url: String,
@@ -204,7 +204,7 @@ async fn a_key_calls_a_service_which_sees_its_principal_and_no_secret() {
     assert!(text(&metadata, "traceparent").contains("4bf92f3577b34da6a3ce929d0e0e4736"));
     let record = house.records.recv().await.unwrap();
     assert_eq!((record.method.unwrap().name.as_str(), record.code, record.cost), ("GetThing", Code::Ok, 1));
-    assert!(record.bytes_in > 36 && record.bytes_out > 50 && record.acting.is_some() && record.call_id == "call-7");
+    assert!(record.bytes_in > 36 && record.bytes_out > 50 && record.acting.is_some() && &*record.call_id == "call-7");
     house.close().await;
 }
 

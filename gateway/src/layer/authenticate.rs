@@ -22,6 +22,8 @@ enum Sent {
     Nothing,
     /// Somebody who is known and may be trusted.
     Caller(Known),
+    /// Somebody who is known, and refused.
+    Refused(u128, Refusal),
     /// Somebody who has to be asked about, or has not been seen at this address.
     Stranger(u128, Presented),
     /// What cannot be a credential.
@@ -42,9 +44,18 @@ impl<I: Identity> Authenticate<I> {
         };
         let key = self.0.key(presented);
         match self.0.current(key, call.address) {
-            Some(known) => known.map(Sent::Caller),
+            Some(Ok(known)) => Ok(Sent::Caller(known)),
+            Some(Err(refusal)) => Ok(Sent::Refused(key, refusal)),
             None => Ok(Sent::Stranger(key, credential::owned(presented))),
         }
+    }
+}
+
+impl<I: Identity> Authenticate<I> {
+    /// Whose key it was stands on record.
+    fn deny(&self, call: &mut Call, key: u128, refusal: Refusal) -> Refusal {
+        call.denied = self.0.denied(key);
+        refusal
     }
 }
 
@@ -71,7 +82,11 @@ impl<I: Identity> Layer for Authenticate<I> {
             Sent::Nothing => None,
             Sent::Caller(known) => Some(known),
             // Boxed, as every way that is seldom taken: the future of each call has room for all that stands in it.
-            Sent::Stranger(key, presented) => Some(Box::pin(self.0.prove(key, &presented, call.address)).await?),
+            Sent::Stranger(key, presented) => match Box::pin(self.0.prove(key, &presented, call.address)).await {
+                Ok(known) => Some(known),
+                Err(refusal) => return Err(self.deny(call, key, refusal)),
+            },
+            Sent::Refused(key, refusal) => return Err(self.deny(call, key, refusal)),
             Sent::Wrong(wrong) => return Err(Box::pin(self.0.malformed(call.address)).await.err().unwrap_or(wrong)),
         };
         admit(call)?;

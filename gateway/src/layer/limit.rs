@@ -76,11 +76,13 @@ fn subject(call: &Call, name: Name) -> String {
 impl<L: Limiter> Limit<L> {
     async fn pass(&self, call: &mut Call, next: &impl Next, windows: &Windows, taken: &Taken) -> Answer {
         if let Some(at) = taken.refused {
+            call.refused_by = Some(windows[at].name);
             return Err(used_up(&windows[at], subject(call, windows[at].name), taken.at));
         }
         if call.method().tells_limits {
             call.request.headers_mut().insert(left::HEADER, tell(windows, taken));
         }
+        call.cost = call.method().cost;
         let answer = next.call(call).await;
         call.ends.charge = Some((self.charges.clone(), *windows));
         answer
@@ -94,6 +96,7 @@ impl<L: Limiter> Layer for Limit<L> {
             None => of_address(call.address, self.address),
         };
         if windows.is_empty() {
+            call.cost = call.method().cost;
             return next.call(call).await;
         }
         let taken = self.limiter.take(&windows, call.method().cost).await?;

@@ -1,4 +1,4 @@
-//! The tables of the log.
+//! The tables of the log, and of the requests.
 
 use store::Migration;
 
@@ -38,5 +38,92 @@ pub(crate) const LOG: Migration = Migration {
         "create index event_target on event (group_id, target_id, event_id)",
         "create index event_type on event (group_id, type, event_id)",
         "insert into log_head (partition, position, floor) values (0, 0, 0)",
+    ],
+};
+
+/// Requests one by one, and counted by minute, hour and day. A nil id is none, so that it can stand in a key. `request_refusal` gathers what
+/// was refused in a minute until one event tells of it. `request_source` is what makes a batch count once.
+pub(crate) const REQUESTS: Migration = Migration {
+    version: 3,
+    name: "requests",
+    min_reader: 0,
+    sql: &[
+        "create table request_source (gateway_id uuid primary key, batch bigint not null, update_time timestamptz not null)",
+        "create index request_source_time on request_source (update_time)",
+        "create table request_group (group_id uuid primary key, sequence bigint not null)",
+        "create table request (
+            group_id uuid not null,
+            request_id uuid not null,
+            sequence bigint not null,
+            create_time timestamptz not null,
+            rpc text not null,
+            route text not null,
+            transport bigint not null,
+            code text not null,
+            reason text not null,
+            cost bigint not null,
+            latency bigint not null,
+            bytes_in bigint not null,
+            bytes_out bigint not null,
+            address text not null,
+            user_agent text not null,
+            actor_kind bigint not null,
+            actor_id uuid not null,
+            key_id uuid not null,
+            home_group_id uuid not null,
+            asked_group_id uuid not null,
+            organisation_id uuid not null,
+            call_id text not null,
+            trace_id text not null,
+            primary key (group_id, request_id)
+        )",
+        "create unique index request_sequence on request (group_id, sequence)",
+        "create index request_key on request (group_id, key_id, request_id)",
+        "create index request_rpc on request (group_id, rpc, request_id)",
+        "create table usage (
+            group_id uuid not null,
+            span bigint not null,
+            start_time timestamptz not null,
+            key_id uuid not null,
+            rpc text not null,
+            route text not null,
+            code text not null,
+            requests bigint not null,
+            cost bigint not null,
+            latency bigint not null,
+            bytes_in bigint not null,
+            bytes_out bigint not null,
+            bucket_0 bigint not null,
+            bucket_1 bigint not null,
+            bucket_2 bigint not null,
+            bucket_3 bigint not null,
+            bucket_4 bigint not null,
+            bucket_5 bigint not null,
+            bucket_6 bigint not null,
+            bucket_7 bigint not null,
+            bucket_8 bigint not null,
+            bucket_9 bigint not null,
+            bucket_10 bigint not null,
+            bucket_11 bigint not null,
+            bucket_12 bigint not null,
+            bucket_13 bigint not null,
+            bucket_14 bigint not null,
+            bucket_15 bigint not null,
+            primary key (group_id, span, start_time, key_id, rpc, route, code)
+        )",
+        "create table request_refusal (
+            minute timestamptz not null,
+            group_id uuid not null,
+            type text not null,
+            reason text not null,
+            key_id uuid not null,
+            address text not null,
+            requests bigint not null,
+            rpc text not null,
+            limited_by text not null,
+            seen_from text not null,
+            call_id text not null,
+            primary key (minute, group_id, type, reason, key_id, address)
+        )",
     ],
 };

@@ -7,9 +7,13 @@ mod cursor;
 mod house;
 mod isolation;
 mod list;
+mod refusals;
 mod relay;
+mod requests;
 mod retention;
+mod usage;
 mod walk;
 mod watch;
 
-use house::{House, event, group, reason};
+use house::{House, PLATFORM, event, group, reason};
+use requests::{record, send};

@@ -10,13 +10,13 @@ use chassis::{
     changes::{Access, Rate},
     health::Health,
     serve::{Answer, Limits},
-    upstream::Client,
 };
 use gateway::{
     Options, Service,
     address::Network,
     limiter::{Backend, Memory, Shared},
     redis::{Decisions, Link, Policy},
+    ship::Shipper,
 };
 use std::sync::Arc;
 
@@ -31,7 +31,7 @@ pub(crate) fn limits(settings: &Settings) -> Limits {
 /// The whole stack as one service, and what tells of its health.
 pub(crate) async fn open(house: &House, upstreams: &Upstreams) -> Result<(impl Answer + use<>, Health), Failure> {
     let settings = &house.settings.gateway;
-    let identity = Client::new(upstreams[&Role::Identity].clone(), Role::Identity.word(), house.signer.clone());
+    let identity = house.client(upstreams, Role::Identity);
     let proxies = settings
         .trusted_proxies
         .iter()
@@ -53,8 +53,12 @@ pub(crate) async fn open(house: &House, upstreams: &Upstreams) -> Result<(impl A
         readiness: house.ready.clone(),
         metrics: Some(house.metrics.clone()),
     };
-    let (service, gateway) = gateway::build(options).await.map_err(Failure::setting)?;
+    let (service, mut gateway) = gateway::build(options).await.map_err(Failure::setting)?;
     let health = gateway.health();
+    if let Some(records) = gateway.records() {
+        let shipper = Shipper::new(records, house.client(upstreams, Role::Events), settings.gather_requests);
+        house.work.spawn(shipper.run(house.stop.clone()));
+    }
     house.work.spawn(gateway.run(house.stop.clone()));
     Ok((service, health))
 }

@@ -49,6 +49,8 @@ pub(crate) struct Gateway {
     pub(crate) anonymous_per_minute: i64,
     pub(crate) anonymous_per_day: i64,
     pub(crate) reflection: bool,
+    #[serde(with = "duration")]
+    pub(crate) gather_requests: Duration,
 }
 
 #[derive(Debug, Deserialize)]

@@ -25,7 +25,7 @@ use tracing_subscriber::{
     filter::{LevelFilter, Targets},
 };
 
-pub use calls::Calls;
+pub use calls::{Calls, word as code_name};
 pub use line::Format;
 pub use metrics::Metrics;
 pub use outgoing::Outgoing;

@@ -1,6 +1,9 @@
 //! The events service with its room, and who calls it.
 
-use crate::{Events, SCHEMA};
+use crate::{
+    Events, SCHEMA,
+    retention::{Kept, Tiers},
+};
 use chassis::{
     principal::{Principal, Signer},
     room::Room,
@@ -8,10 +11,13 @@ use chassis::{
 };
 use contract::{
     Reason, Role, Scopes,
-    events::v1::{Event, WatchEventsRequest, WatchEventsResponse, event_service_client::EventServiceClient, watch_events_request::From},
+    events::v1::{
+        Event, WatchEventsRequest, WatchEventsResponse, event_service_client::EventServiceClient, usage_service_client::UsageServiceClient,
+        watch_events_request::From,
+    },
     id::{self, GroupId},
     identity::v1::ActorKind,
-    internal::v1::LogEvent,
+    internal::v1::{LogEvent, request_log_service_client::RequestLogServiceClient},
 };
 use std::{sync::Arc, time::Duration};
 use store::{Append, LogClient, testing::Case};
@@ -46,7 +52,7 @@ impl House {
         let signer = Signer::new(&[9; 32], chassis::clock::Clock::system());
         let room = Room::new(events.routes(), SCHEMA, signer.clone());
         let client = Client::new(Upstream::here(room), SCHEMA, signer);
-        let running = tokio::spawn(events.clone().run(stop.clone()));
+        let running = tokio::spawn(events.clone().run(Identity { days: None }, stop.clone()));
         Self { events, drain, client, stop, running }
     }
 
@@ -66,6 +72,16 @@ impl House {
         EventServiceClient::new(self.channel_of(group))
     }
 
+    /// The request log, as a gateway holds it.
+    pub(super) fn gateway(&self) -> RequestLogServiceClient<Client> {
+        RequestLogServiceClient::new(self.client.clone())
+    }
+
+    /// An owner of that group.
+    pub(super) fn usage_of(&self, group: GroupId) -> UsageServiceClient<Client> {
+        UsageServiceClient::new(self.channel_of(group))
+    }
+
     pub(super) fn channel_of(&self, group: GroupId) -> Client {
         self.client.acting_for(Arc::new(Principal::test(group, Role::GroupOwner, Scopes::ALL)))
     }
@@ -80,6 +96,20 @@ impl House {
         self.drain.cancel();
         self.stop.cancel();
         self.running.await.unwrap();
+    }
+}
+
+/// Identity, for whom every group keeps its records so many days. Knowing none, it lets nobody forget: most tests are of long ago.
+pub(super) struct Identity {
+    pub(super) days: Option<u32>,
+}
+
+/// The platform's group.
+pub(super) const PLATFORM: GroupId = GroupId(Uuid::from_u128(1));
+
+impl Tiers for Identity {
+    async fn retention(&self, groups: &[GroupId]) -> Result<Kept, Status> {
+        Ok(Kept { days: self.days.iter().flat_map(|days| groups.iter().map(|group| (*group, *days))).collect(), platform: Some(PLATFORM) })
     }
 }
 

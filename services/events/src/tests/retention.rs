@@ -9,7 +9,7 @@ fn events(group: GroupId, count: i64) -> Vec<LogEvent> {
 /// Forgets all from before that time.
 async fn retain(house: &House, group: GroupId, keep_from: i64) -> u32 {
     let mut rounds = 1;
-    while house.events.retain(group, At(keep_from)).await.unwrap() {
+    while house.events.log.retain(group, At(keep_from)).await.unwrap() {
         rounds += 1;
     }
     rounds

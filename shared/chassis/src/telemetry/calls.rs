@@ -28,7 +28,8 @@ impl Calls {
 }
 
 /// As the conventions write a status.
-pub(super) fn word(code: Code) -> &'static str {
+#[must_use]
+pub fn word(code: Code) -> &'static str {
     match code {
         Code::Ok => "OK",
         Code::Cancelled => "CANCELLED",

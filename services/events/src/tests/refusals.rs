@@ -1,0 +1,149 @@
+use super::{House, PLATFORM, group, house::bytes, record, send};
+use crate::refusals::tell;
+use contract::{
+    Reason,
+    events::v1::{Event, ListEventsRequest},
+    id::GroupId,
+    internal::v1::RequestRecord,
+};
+use std::{collections::BTreeMap, time::Duration};
+use store::testing::{Case, both};
+use uuid::Uuid;
+
+fn refused(group: GroupId, micros: i64, key: u128, reason: Reason) -> RequestRecord {
+    RequestRecord {
+        key_id: bytes(Uuid::from_u128(key)),
+        reason: reason.into(),
+        code: 7,
+        refused_by: "organisation-minute".to_owned(),
+        ..record(group, micros)
+    }
+}
+
+fn stranger(micros: i64, address: &str) -> RequestRecord {
+    let nobody =
+        RequestRecord { group_id: Default::default(), home_group_id: Default::default(), actor_id: Default::default(), ..record(PLATFORM, micros) };
+    RequestRecord { key_id: Default::default(), reason: Reason::InvalidApiKey.into(), address: address.to_owned(), ..nobody }
+}
+
+async fn told(house: &House, group: GroupId) -> Vec<Event> {
+    house.of(group).list_events(ListEventsRequest { page_size: 1_000, ..ListEventsRequest::default() }).await.unwrap().into_inner().events
+}
+
+/// A word, or a number as text, of an event.
+fn word(event: &Event, name: &str) -> String {
+    use prost_types::value::Kind;
+    match event.metadata.as_ref().unwrap().fields.get(name).and_then(|value| value.kind.clone()) {
+        Some(Kind::StringValue(text)) => text,
+        Some(Kind::NumberValue(number)) => number.to_string(),
+        _ => String::new(),
+    }
+}
+
+/// The beginning of a minute that is over in a moment.
+fn minute(case: &Case) -> i64 {
+    case.clock.micros() / 60_000_000 * 60_000_000
+}
+
+async fn after_the_minute(case: &Case, house: &House) {
+    case.clock.advance(Duration::from_secs(66));
+    tell(&house.events.db, &house.events.log).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_minute_of_refusals_is_one_event_with_a_count() {
+    both(crate::MIGRATIONS, async |case| {
+        let (house, group, at) = (House::on(case), group(), minute(case));
+        let mut records = Vec::new();
+        for _ in 0..3 {
+            records.push(refused(group, at, 1, Reason::RateLimited));
+            records.push(refused(group, at + 59_999_999, 1, Reason::RateLimited));
+            records.push(refused(group, at, 1, Reason::InsufficientScopes));
+            records.push(refused(group, at, 2, Reason::RateLimited));
+            records.push(refused(group, at, 2, Reason::KeyRevoked));
+            records.push(refused(group, at, 2, Reason::ThingNotFound)); // nobody's business
+            records.push(refused(group, at - 1, 1, Reason::RateLimited)); // the minute before
+        }
+        send(&house, records.clone()).await;
+        tell(&house.events.db, &house.events.log).await.unwrap();
+        assert!(told(&house, group).await.len() <= 1, "the minute is not over");
+        send(&house, records).await;
+        after_the_minute(case, &house).await;
+        let events = told(&house, group).await;
+        let found: BTreeMap<_, _> = events
+            .iter()
+            .map(|event| {
+                ((event.r#type.as_str(), word(event, "reason"), word(event, "keyId"), event.create_time.unwrap().seconds), word(event, "count"))
+            })
+            .collect();
+        let key = |key| Uuid::from_u128(key).to_string();
+        let (end, before) = (at / 1_000_000 + 60, at / 1_000_000);
+        let expected = [
+            (("api_auth_failed", "KEY_REVOKED", key(2), end), "6"),
+            (("api_scope_denied", "INSUFFICIENT_SCOPES", key(1), end), "6"),
+            (("quota_exceeded", "RATE_LIMITED", key(1), end), "12"),
+            (
+                ("quota_exceeded", "RATE_LIMITED", key(1), before),
+                found.get(&("quota_exceeded", "RATE_LIMITED".to_owned(), key(1), before)).map_or("", String::as_str),
+            ),
+            (("quota_exceeded", "RATE_LIMITED", key(2), end), "6"),
+        ];
+        let expected: BTreeMap<_, _> =
+            expected.into_iter().map(|((kind, reason, key, end), count)| ((kind, reason.to_owned(), key, end), count.to_owned())).collect();
+        assert_eq!(found, expected);
+        let denied = events.iter().find(|event| event.r#type == "api_scope_denied").unwrap();
+        assert_eq!((word(denied, "requiredScope").as_str(), word(denied, "endpoint").as_str()), ("things:read", super::requests::GET));
+        let limited = events.iter().find(|event| event.r#type == "quota_exceeded").unwrap();
+        assert_eq!((word(limited, "limitType").as_str(), word(limited, "limit").as_str()), ("minute", "organisation-minute"));
+        assert_eq!((limited.target.clone().unwrap().kind, limited.actor.clone().unwrap().id), ("key".to_owned(), word(limited, "keyId")));
+        case.explain_all().await;
+        house.end().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_told_is_not_told_again() {
+    both(crate::MIGRATIONS, async |case| {
+        let (house, group, at) = (House::on(case), group(), minute(case));
+        send(&house, vec![refused(group, at, 1, Reason::RateLimited)]).await;
+        after_the_minute(case, &house).await;
+        // A record that comes late, and a replica that tells the same minute.
+        send(&house, vec![refused(group, at, 1, Reason::RateLimited)]).await;
+        tokio::join!(after_the_minute(case, &house), after_the_minute(case, &house));
+        assert_eq!(told(&house, group).await.len(), 1);
+        house.end().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn strangers_are_told_of_by_address_in_the_platforms_log_and_not_without_end() {
+    both(crate::MIGRATIONS, async |case| {
+        let (house, group, at) = (House::on(case), group(), minute(case));
+        let networks = (0..50).map(|n| stranger(at, &format!("2001:db8:0:1::{n:x}")));
+        send(&house, networks.chain([stranger(at, "192.0.2.1"), stranger(at, "192.0.2.2"), stranger(at, "192.0.2.1")]).collect()).await;
+        after_the_minute(case, &house).await;
+        let events = told(&house, PLATFORM).await;
+        let mut counts: Vec<(String, String)> = events.iter().map(|event| (word(event, "ipAddress"), word(event, "count"))).collect();
+        counts.sort();
+        let expected = [("192.0.2.1", "2"), ("192.0.2.2", "1"), ("2001:db8:0:1::0", "50")];
+        assert_eq!(
+            counts.iter().map(|(address, count)| (address.as_str(), count.as_str())).collect::<Vec<_>>(),
+            expected.map(|(a, c)| (if a.ends_with("::0") { counts[2].0.as_str() } else { a }, c))
+        );
+        assert!(events.iter().all(|event| event.r#type == "api_auth_failed" && event.target.as_ref().unwrap().kind == "group"));
+        let at = minute(case);
+        send(&house, (0..2_500).map(|n| stranger(at, &format!("10.1.{}.{}", n / 250, n % 250))).collect()).await;
+        after_the_minute(case, &house).await;
+        let events: Vec<Event> = {
+            let mut all = told(&house, PLATFORM).await;
+            all.retain(|event| event.create_time.unwrap().seconds == at / 1_000_000 + 60);
+            all
+        };
+        assert!(events.len() <= 1_000, "{} events", events.len());
+        assert!(told(&house, group).await.is_empty());
+        house.end().await;
+    })
+    .await;
+}

@@ -1,0 +1,147 @@
+use super::{House, group, house::bytes, reason, record, requests::START, send};
+use contract::{
+    Reason,
+    events::v1::{GetUsageRequest, Usage},
+    id::GroupId,
+    internal::v1::RequestRecord,
+    time::timestamp,
+};
+use prost_types::Duration;
+use store::testing::both;
+use uuid::Uuid;
+
+const MINUTE: i64 = 60_000_000;
+const HOUR: i64 = 60 * MINUTE;
+const DAY: i64 = 24 * HOUR;
+
+/// The hour before and the hour after.
+pub(super) fn around(micros: i64) -> GetUsageRequest {
+    GetUsageRequest { start_time: Some(timestamp(micros - HOUR)), end_time: Some(timestamp(micros + HOUR)), ..GetUsageRequest::default() }
+}
+
+async fn usage(house: &House, group: GroupId, asked: GetUsageRequest) -> Usage {
+    house.usage_of(group).get_usage(asked).await.unwrap().into_inner()
+}
+
+fn took(millis: i32) -> Option<Duration> {
+    Some(Duration { seconds: i64::from(millis / 1_000), nanos: millis % 1_000 * 1_000_000 })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_are_counted_by_minute_hour_and_day_alike() {
+    both(crate::MIGRATIONS, async |case| {
+        let (house, group) = (House::on(case), group());
+        // Over three days, one every 20 minutes, in several batches: counts are added to, not written over.
+        let times: Vec<i64> = (0..216).map(|n| START + n * HOUR / 3).collect();
+        for some in times.chunks(50) {
+            send(&house, some.iter().map(|at| RequestRecord { cost: 2, ..record(group, *at) }).collect()).await;
+        }
+        for (interval, spans, from, to) in
+            [("minute", 72, START, START + DAY - MINUTE), ("hour", 72, START, START + 3 * DAY), ("day", 4, START, START + 3 * DAY)]
+        {
+            let asked = GetUsageRequest {
+                interval: interval.to_owned(),
+                start_time: Some(timestamp(from)),
+                end_time: Some(timestamp(to)),
+                ..GetUsageRequest::default()
+            };
+            let answer = usage(&house, group, asked).await;
+            let total = answer.total.unwrap();
+            let expected = if interval == "minute" { 72 } else { 216 };
+            assert_eq!((total.count, total.cost, total.bytes_in, total.bytes_out), (expected, 2 * expected, 10 * expected, 200 * expected));
+            assert_eq!((answer.spans.len(), answer.interval.as_str()), (spans, interval));
+            assert!(answer.spans.is_sorted_by_key(|span| span.start_time.unwrap().seconds));
+            assert_eq!(answer.spans.iter().map(|span| span.measures.as_ref().unwrap().count).sum::<i64>(), expected);
+        }
+        case.explain_all().await;
+        house.end().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_asked_for_is_counted_apart() {
+    both(crate::MIGRATIONS, async |case| {
+        let (house, group) = (House::on(case), group());
+        let records = (0..24).map(|n: i32| RequestRecord {
+            key_id: bytes(Uuid::from_u128(100 + n as u128 % 2)),
+            rpc: format!("rpc-{}", n % 3),
+            route: format!("/rpc-{}", n % 3),
+            code: if n % 4 == 0 { 5 } else { 0 },
+            ..record(group, START)
+        });
+        send(&house, records.collect()).await;
+        for (dimensions, rows) in
+            [(&[][..], 1), (&["key"], 2), (&["rpc"], 3), (&["route"], 3), (&["code"], 2), (&["rpc", "key"], 6), (&["key", "rpc", "route", "code"], 9)]
+        {
+            let asked = GetUsageRequest { group_by: dimensions.iter().map(|word| (*word).to_owned()).collect(), ..around(START) };
+            let answer = usage(&house, group, asked).await;
+            assert_eq!((answer.spans.len(), answer.total.unwrap().count), (rows, 24), "{dimensions:?}");
+            for span in &answer.spans {
+                let told = [("key", &span.key_id), ("rpc", &span.rpc), ("route", &span.route), ("code", &span.code)];
+                assert!(told.iter().all(|(word, text)| text.is_empty() != dimensions.contains(word)), "{dimensions:?}: {span:?}");
+            }
+        }
+        let key_id = Uuid::from_u128(100).to_string();
+        for (asked, count) in [
+            (GetUsageRequest { key_id: key_id.clone(), ..around(START) }, 12),
+            (GetUsageRequest { rpc: "rpc-1".to_owned(), ..around(START) }, 8),
+            (GetUsageRequest { code: "NOT_FOUND".to_owned(), ..around(START) }, 6),
+            (GetUsageRequest { key_id, rpc: "rpc-1".to_owned(), code: "NOT_FOUND".to_owned(), ..around(START) }, 2),
+            (GetUsageRequest { key_id: Uuid::nil().to_string(), ..around(START) }, 0),
+        ] {
+            assert_eq!(usage(&house, group, asked.clone()).await.total.unwrap().count, count, "{asked:?}");
+        }
+        case.explain_all().await;
+        house.end().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn latencies_are_a_mean_buckets_and_percentiles() {
+    both(crate::MIGRATIONS, async |case| {
+        let (house, group) = (House::on(case), group());
+        // 1, 2, …, 100 ms, and one of a minute.
+        let mut records: Vec<RequestRecord> = (1..=100).map(|n| RequestRecord { latency_micros: n * 1_000, ..record(group, START) }).collect();
+        send(&house, records.clone()).await;
+        let total = usage(&house, group, around(START)).await.total.unwrap();
+        assert_eq!(
+            (total.average, total.p50, total.p95, total.p99),
+            (Some(Duration { seconds: 0, nanos: 50_500_000 }), took(50), took(95), took(99))
+        );
+        assert_eq!(total.buckets, [0, 1, 1, 3, 5, 10, 30, 50, 0, 0, 0, 0, 0, 0, 0, 0]);
+        records.truncate(1);
+        records[0].latency_micros = MINUTE;
+        send(&house, records).await;
+        let answer = usage(&house, group, around(START)).await;
+        assert_eq!(answer.bucket_bounds.len(), 15);
+        assert_eq!((answer.total.unwrap().buckets[15], answer.spans.len()), (1, 1));
+        house.end().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_range_that_is_too_long_or_none_is_refused() {
+    both(crate::MIGRATIONS, async |case| {
+        let (house, group) = (House::on(case), group());
+        let over = |interval: &str, length: i64| GetUsageRequest {
+            interval: interval.to_owned(),
+            start_time: Some(timestamp(START)),
+            end_time: Some(timestamp(START + length)),
+            ..GetUsageRequest::default()
+        };
+        for (interval, longest) in [("", DAY), ("minute", DAY), ("hour", 31 * DAY), ("day", 366 * DAY)] {
+            assert!(house.usage_of(group).get_usage(over(interval, longest)).await.is_ok());
+            for wrong in [over(interval, longest + 1), over(interval, 0), over(interval, -1)] {
+                assert_eq!(reason(&house.usage_of(group).get_usage(wrong).await.unwrap_err()), Reason::InvalidField, "{interval}");
+            }
+        }
+        for wrong in [over("week", DAY), GetUsageRequest { group_by: vec!["colour".to_owned()], ..around(START) }] {
+            assert_eq!(reason(&house.usage_of(group).get_usage(wrong).await.unwrap_err()), Reason::InvalidField);
+        }
+        house.end().await;
+    })
+    .await;
+}

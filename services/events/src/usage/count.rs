@@ -1,0 +1,93 @@
+//! Adding a batch to the counts.
+
+use super::{
+    SPANS,
+    latency::{Buckets, bucket},
+};
+use crate::request_log::Row;
+use std::collections::BTreeMap;
+use store::{At, Result, Tx, powers};
+use uuid::Uuid;
+
+/// What is counted apart; in the order of the table's key, in which rows are locked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Of<'r> {
+    group: Uuid,
+    span: i64,
+    start: At,
+    key: Uuid,
+    rpc: &'r str,
+    route: &'r str,
+    code: &'r str,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Sums {
+    requests: i64,
+    cost: i64,
+    latency: i64,
+    bytes_in: i64,
+    bytes_out: i64,
+    buckets: Buckets,
+}
+
+impl<'r> Of<'r> {
+    fn new(row: &'r Row, span: i64) -> Self {
+        let start = At(row.create_time.0 - row.create_time.0.rem_euclid(span));
+        Self { group: row.group_id, span, start, key: row.key_id, rpc: &row.rpc, route: &row.route, code: &row.code }
+    }
+}
+
+impl Sums {
+    fn add(&mut self, row: &Row) {
+        self.requests += 1;
+        self.cost += row.cost;
+        self.latency += row.latency;
+        self.bytes_in += row.bytes_in;
+        self.bytes_out += row.bytes_out;
+        self.buckets[bucket(row.latency)] += 1;
+    }
+}
+
+/// Adds these requests to their minutes, hours and days.
+pub(crate) async fn count(tx: &mut Tx, rows: &[Row]) -> Result<()> {
+    let mut sums = BTreeMap::<Of<'_>, Sums>::new();
+    for (row, span) in rows.iter().flat_map(|row| SPANS.map(|span| (row, span))) {
+        sums.entry(Of::new(row, span)).or_default().add(row);
+    }
+    let sums: Vec<(Of<'_>, Sums)> = sums.into_iter().collect();
+    for some in powers(&sums) {
+        add(tx, some).await?;
+    }
+    Ok(())
+}
+
+async fn add(tx: &mut Tx, sums: &[(Of<'_>, Sums)]) -> Result<()> {
+    tx.sql(
+        "insert into usage (group_id, span, start_time, key_id, rpc, route, code, requests, cost, latency, bytes_in, bytes_out, \
+             bucket_0, bucket_1, bucket_2, bucket_3, bucket_4, bucket_5, bucket_6, bucket_7, bucket_8, bucket_9, bucket_10, bucket_11, \
+             bucket_12, bucket_13, bucket_14, bucket_15) values ",
+    )
+    .rows(sums, 28, |sql, (of, sums)| {
+        let sql = sql.bind(of.group).bind(of.span).bind(of.start).bind(of.key).bind(of.rpc).bind(of.route).bind(of.code);
+        let sql = sql.bind(sums.requests).bind(sums.cost).bind(sums.latency).bind(sums.bytes_in).bind(sums.bytes_out);
+        sums.buckets.iter().fold(sql, |sql, held| sql.bind(*held))
+    })
+    .push(
+        " on conflict (group_id, span, start_time, key_id, rpc, route, code) do update set \
+             requests = usage.requests + excluded.requests, cost = usage.cost + excluded.cost, \
+             latency = usage.latency + excluded.latency, bytes_in = usage.bytes_in + excluded.bytes_in, \
+             bytes_out = usage.bytes_out + excluded.bytes_out, bucket_0 = usage.bucket_0 + excluded.bucket_0, \
+             bucket_1 = usage.bucket_1 + excluded.bucket_1, bucket_2 = usage.bucket_2 + excluded.bucket_2, \
+             bucket_3 = usage.bucket_3 + excluded.bucket_3, bucket_4 = usage.bucket_4 + excluded.bucket_4, \
+             bucket_5 = usage.bucket_5 + excluded.bucket_5, bucket_6 = usage.bucket_6 + excluded.bucket_6, \
+             bucket_7 = usage.bucket_7 + excluded.bucket_7, bucket_8 = usage.bucket_8 + excluded.bucket_8, \
+             bucket_9 = usage.bucket_9 + excluded.bucket_9, bucket_10 = usage.bucket_10 + excluded.bucket_10, \
+             bucket_11 = usage.bucket_11 + excluded.bucket_11, bucket_12 = usage.bucket_12 + excluded.bucket_12, \
+             bucket_13 = usage.bucket_13 + excluded.bucket_13, bucket_14 = usage.bucket_14 + excluded.bucket_14, \
+             bucket_15 = usage.bucket_15 + excluded.bucket_15",
+    )
+    .run()
+    .await
+    .map(drop)
+}
