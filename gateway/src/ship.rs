@@ -143,3 +143,6 @@ fn transport(transport: Transport) -> v1::Transport {
 fn bytes(id: Option<Uuid>) -> Bytes {
     id.map(|id| Bytes::copy_from_slice(id.as_bytes())).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,7 @@
 //! A connection with a credential.
 
 use contract::{
-    events::v1::event_service_client::EventServiceClient,
+    events::v1::{event_service_client::EventServiceClient, usage_service_client::UsageServiceClient},
     identity::v1::{group_service_client::GroupServiceClient, key_service_client::KeyServiceClient},
     ontology::v1::thing_service_client::ThingServiceClient,
 };
@@ -40,6 +40,7 @@ pub struct Caller {
     channel: Channel,
     headers: Headers,
     key: String,
+    from: IpAddr,
 }
 
 impl Caller {
@@ -58,7 +59,7 @@ impl Caller {
     fn connected(gateway: SocketAddr, from: IpAddr) -> Self {
         let endpoint = Endpoint::from_shared(format!("http://{gateway}")).expect("an address is a valid authority");
         let channel = endpoint.local_address(Some(from)).timeout(Duration::from_secs(60)).connect_lazy();
-        Self { gateway, channel, headers: Headers::default(), key: String::new() }
+        Self { gateway, channel, headers: Headers::default(), key: String::new(), from }
     }
 
     /// The same connection with that key.
@@ -82,6 +83,11 @@ impl Caller {
     /// The same caller, over a connection of its own.
     pub fn reconnected(&self, gateway: SocketAddr) -> Self {
         Self { headers: self.headers.clone(), key: self.key.clone(), ..Self::connected(gateway, IpAddr::V4(Ipv4Addr::LOCALHOST)) }
+    }
+
+    /// The address it calls from.
+    pub fn address(&self) -> IpAddr {
+        self.from
     }
 
     /// The key that is sent.
@@ -112,6 +118,11 @@ impl Caller {
     /// `KeyService`.
     pub fn keys(&self) -> KeyServiceClient<Sending> {
         KeyServiceClient::new(self.sending())
+    }
+
+    /// `UsageService`.
+    pub fn usage(&self) -> UsageServiceClient<Sending> {
+        UsageServiceClient::new(self.sending())
     }
 
     /// `EventService`.

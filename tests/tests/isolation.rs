@@ -194,6 +194,7 @@ async fn a_group_of_another_tenant_is_a_group_that_never_was(mesh: Mesh) {
 /// What each list compares with an id.
 const FILTERS: &[(&str, &[&str])] = &[
     ("/one.events.v1.EventService/ListEvents", &["actor_id", "target_id"]),
+    ("/one.events.v1.UsageService/ListRequests", &["key_id", "actor_id", "asked_group_id", "call_id"]),
     ("/one.ontology.v1.ThingService/ListThings", &["name", "properties.owner"]),
     ("/one.identity.v1.GroupService/ListGroups", &["name"]),
     ("/one.identity.v1.KeyService/ListKeys", &["name", "prefix"]),
@@ -236,6 +237,7 @@ async fn a_token_of_another_tenant_is_a_token_that_never_was(mesh: Mesh) {
         let thing = other.create(name).await;
         events_about(&other, &thing.id, 1).await;
     }
+    crate::requests::on_record(&other, 2).await;
     for (method, request) in lists() {
         let mut first = DynamicMessage::new(request.clone());
         first.set_field_by_name("page_size", Value::I32(1));

@@ -22,6 +22,7 @@ mod lists;
 mod privileges;
 mod redis;
 mod replicas;
+mod requests;
 mod resume;
 mod support;
 mod telemetry;

@@ -18,7 +18,7 @@ mod migrations;
 mod refusals;
 mod request_log;
 mod request_log_service;
-pub mod retention;
+mod retention;
 #[cfg(test)]
 mod tests;
 mod usage;
@@ -26,7 +26,10 @@ mod usage_service;
 
 use contract::{
     events::v1::{event_service_server::EventServiceServer, usage_service_server::UsageServiceServer},
-    internal::v1::{event_log_service_server::EventLogServiceServer, request_log_service_server::RequestLogServiceServer},
+    internal::v1::{
+        event_log_service_server::EventLogServiceServer, request_log_service_server::RequestLogServiceServer,
+        retention_service_server::RetentionServiceServer,
+    },
 };
 use event_service::EventApi;
 pub use log::Aliases;
@@ -34,7 +37,7 @@ use log::Log;
 use log_service::LogApi;
 use request_log::RequestLog;
 use request_log_service::RequestLogApi;
-use retention::{Retention, Tiers};
+use retention::Retention;
 use std::time::Duration;
 use store::{Db, Migration};
 use tokio_util::sync::CancellationToken;
@@ -86,13 +89,17 @@ impl Events {
             .add_service(internal.max_decoding_message_size(LARGEST_APPEND))
             .add_service(UsageServiceServer::new(UsageApi(self.requests.clone())))
             .add_service(RequestLogServiceServer::new(RequestLogApi(self.requests.clone())))
+            .add_service(RetentionServiceServer::new(self.retention()))
     }
 
     /// Until `stop`: tells watchers and consumers of news (without it they see only what was there when they came), tells of refusals, and
-    /// forgets what is too old by `tiers`.
-    pub async fn run(self, tiers: impl Tiers, stop: CancellationToken) {
-        let Self { db, log, requests, .. } = self;
-        let retention = Retention { log: log.clone(), requests, tiers };
-        tokio::join!(log.tell(&stop), refusals::run(&db, &log, &stop), retention.run(&stop));
+    /// forgets what is too old.
+    pub async fn run(self, stop: CancellationToken) {
+        let retention = self.retention();
+        tokio::join!(self.log.tell(&stop), refusals::run(&self.db, &self.log, &stop), retention.run(&stop));
+    }
+
+    fn retention(&self) -> Retention {
+        Retention { db: self.db.clone(), log: self.log.clone(), requests: self.requests.clone() }
     }
 }

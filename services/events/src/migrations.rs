@@ -42,7 +42,7 @@ pub(crate) const LOG: Migration = Migration {
 };
 
 /// Requests one by one, and counted by minute, hour and day. A nil id is none, so that it can stand in a key. `request_refusal` gathers what
-/// was refused in a minute until one event tells of it. `request_source` is what makes a batch count once.
+/// was refused in a minute until one event tells of it. `platform` names the one group that is nobody's tenant. `request_source` is what makes a batch count once.
 pub(crate) const REQUESTS: Migration = Migration {
     version: 3,
     name: "requests",
@@ -111,6 +111,8 @@ pub(crate) const REQUESTS: Migration = Migration {
             bucket_15 bigint not null,
             primary key (group_id, span, start_time, key_id, rpc, route, code)
         )",
+        "create table retention (group_id uuid primary key, days bigint not null)",
+        "create table platform (name text primary key, group_ref uuid not null)",
         "create table request_refusal (
             minute timestamptz not null,
             group_id uuid not null,

@@ -42,14 +42,17 @@ impl RequestLog {
     }
 
     /// The group of those who have none. It never changes.
-    pub(crate) fn belongs_to(&self, platform: GroupId) {
-        let _ = self.platform.set(platform);
-    }
-
+    ///
     /// # Errors
-    /// `IDENTITY_UNAVAILABLE`: identity has not said yet which group it is.
-    fn platform(&self) -> Result<GroupId, Refusal> {
+    /// `IDENTITY_UNAVAILABLE`: identity has not told yet which one it is.
+    async fn platform(&self) -> Result<GroupId, Refusal> {
+        if let Some(known) = self.platform.get() {
+            return Ok(*known);
+        }
+        let system = self.db.system("the platform's group is nobody's tenant");
+        let told: Option<(GroupId,)> = system.sql("select group_ref from platform where name = $1").bind("platform").opt().await?;
         let unknown = || Refusal::new(Reason::IdentityUnavailable, "the platform's group is not known yet").retry(Duration::from_millis(500));
-        self.platform.get().copied().ok_or_else(unknown)
+        let (platform,) = told.ok_or_else(unknown)?;
+        Ok(*self.platform.get_or_init(|| platform))
     }
 }

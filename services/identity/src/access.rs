@@ -1,7 +1,6 @@
 //! What the gateways ask: proofs, states, lines, and what changed.
 
 mod lines;
-mod retention;
 pub(crate) mod standing;
 #[cfg(test)]
 mod tests;

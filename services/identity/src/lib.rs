@@ -17,6 +17,7 @@ mod groups;
 pub mod hash;
 mod keys;
 mod migrations;
+mod retention;
 pub mod secret;
 pub mod state;
 pub mod tiers;
@@ -25,6 +26,7 @@ mod world;
 
 pub use bootstrap::bootstrap;
 pub use migrations::MIGRATIONS;
+pub use retention::Keeper;
 
 use changes::Changes;
 use chassis::secret::Secrets;
@@ -32,7 +34,7 @@ use contract::{
     Reason, Refusal,
     id::GroupId,
     identity::v1::{group_service_server::GroupServiceServer, key_service_server::KeyServiceServer},
-    internal::v1::{access_service_server::AccessServiceServer, retention_service_server::RetentionServiceServer},
+    internal::v1::access_service_server::AccessServiceServer,
 };
 use hash::Hasher;
 use std::time::Duration;
@@ -64,13 +66,13 @@ impl Identity {
         Routes::new(GroupServiceServer::new(self.clone()))
             .add_service(KeyServiceServer::new(self.clone()))
             .add_service(AccessServiceServer::new(self.clone()))
-            .add_service(RetentionServiceServer::new(self.clone()))
     }
 
-    /// Ships events to the log and forgets old changes, until it is told to stop. `gather` is how long the relay waits for more after news.
-    pub async fn run(self, log: impl Append, gather: Duration, stop: CancellationToken) {
+    /// Ships events to the log, forgets old changes, and tells `keeper` how long records are kept, until it is told to stop. `gather` is how
+    /// long the relay waits for more after news.
+    pub async fn run(self, log: impl Append, keeper: impl Keeper, gather: Duration, stop: CancellationToken) {
         let relay = Relay::new(self.db.clone(), log, gather);
-        tokio::join!(relay.run(stop.clone()), self.changes.run(stop));
+        tokio::join!(relay.run(stop.clone()), self.tell_retention(&keeper, &stop), self.changes.clone().run(stop.clone()));
     }
 }
 

@@ -24,6 +24,7 @@ use chassis::{
     telemetry::{self, Metrics, Telemetry},
     upstream::{Client, Upstream},
 };
+use contract::internal::v1::retention_service_client::RetentionServiceClient;
 use std::{collections::BTreeMap, time::Duration};
 use store::{Db, LogClient, migrate::Mode};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -133,7 +134,7 @@ impl House {
             let urls = self.settings.urls(role).map_err(Failure::Setting)?;
             upstreams.insert(role, Upstream::there(&urls).map_err(Failure::setting)?);
         }
-        let (mut residents, mut services) = (Vec::new(), Vec::new());
+        let mut residents = Vec::new();
         for role in Role::SERVICES.into_iter().filter(|role| self.roles.has(*role)) {
             let db = self.open(role).await?;
             let service = Service::new(role, db.clone(), self);
@@ -143,19 +144,12 @@ impl House {
             let (health, server) = Health::new(services_of(role)).await;
             let room = self.room(role, service.routes().add_service(server));
             upstreams.insert(role, Upstream::here(room.clone()));
+            // The log comes first in Role::SERVICES, so the way to it is known to all relays.
+            let log = self.client(&upstreams, Role::Events);
+            self.work.spawn(service.run(log, self.settings.relay.gather, self.stop.clone()));
             residents.push(Resident { role, room, health, db });
-            services.push(service);
-        }
-        // Only now are the ways to all of them known.
-        for service in services {
-            self.work.spawn(service.run(self.ways(&upstreams), self.settings.relay.gather, self.stop.clone()));
         }
         Ok((residents, upstreams))
-    }
-
-    fn ways(&self, upstreams: &Upstreams) -> Ways {
-        let identity = events::retention::Identity::new(self.client(upstreams, Role::Identity));
-        Ways { log: LogClient::new(self.client(upstreams, Role::Events)), identity }
     }
 
     /// Calls a service as the platform itself.
@@ -228,19 +222,15 @@ impl Service {
         }
     }
 
-    async fn run(self, ways: Ways, gather: Duration, stop: CancellationToken) {
+    /// `events` is the way to that service: to the log, and to who keeps records.
+    async fn run(self, events: Client, gather: Duration, stop: CancellationToken) {
+        let log = LogClient::new(events.clone());
         match self {
-            Service::Identity(identity) => identity.run(ways.log, gather, stop).await,
-            Service::Ontology(ontology) => ontology.run(ways.log, gather, stop).await,
-            Service::Events(events) => events.run(ways.identity, stop).await,
+            Service::Identity(identity) => identity.run(log, RetentionServiceClient::new(events), gather, stop).await,
+            Service::Ontology(ontology) => ontology.run(log, gather, stop).await,
+            Service::Events(events) => events.run(stop).await,
         }
     }
-}
-
-/// The ways from one service to the others.
-struct Ways {
-    log: LogClient<Client>,
-    identity: events::retention::Identity,
 }
 
 /// Full names of the gRPC services of a role.

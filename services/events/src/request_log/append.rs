@@ -23,7 +23,7 @@ impl RequestLog {
             tracing::error!(requests = batch.records.len(), "a batch without its gateway's id could count twice: it is left out");
             return Ok(());
         };
-        let rows = self.rows(&batch.records)?;
+        let rows = self.rows(&batch.records).await?;
         let mut tx = self.db.system("a gateway tells of the requests of all groups").begin().await?;
         if !is_new(&mut tx, gateway, batch.batch).await? {
             return Ok(tx.undo().await?); // its first COMMIT is over
@@ -37,8 +37,8 @@ impl RequestLog {
         Ok(tx.commit().await?)
     }
 
-    fn rows(&self, records: &[RequestRecord]) -> std::result::Result<Vec<Row>, Refusal> {
-        let platform = if records.iter().any(is_nobodys) { Some(self.platform()?) } else { None };
+    async fn rows(&self, records: &[RequestRecord]) -> std::result::Result<Vec<Row>, Refusal> {
+        let platform = if records.iter().any(is_nobodys) { Some(self.platform().await?) } else { None };
         Ok(records.iter().map(|record| Row::new(record, || platform.expect("it was asked for"))).collect())
     }
 

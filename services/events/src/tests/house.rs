@@ -1,9 +1,6 @@
 //! The events service with its room, and who calls it.
 
-use crate::{
-    Events, SCHEMA,
-    retention::{Kept, Tiers},
-};
+use crate::{Events, SCHEMA};
 use chassis::{
     principal::{Principal, Signer},
     room::Room,
@@ -17,7 +14,10 @@ use contract::{
     },
     id::{self, GroupId},
     identity::v1::ActorKind,
-    internal::v1::{LogEvent, request_log_service_client::RequestLogServiceClient},
+    internal::v1::{
+        LogEvent, Retention, SetRetentionRequest, request_log_service_client::RequestLogServiceClient,
+        retention_service_client::RetentionServiceClient,
+    },
 };
 use std::{sync::Arc, time::Duration};
 use store::{Append, LogClient, testing::Case};
@@ -52,7 +52,7 @@ impl House {
         let signer = Signer::new(&[9; 32], chassis::clock::Clock::system());
         let room = Room::new(events.routes(), SCHEMA, signer.clone());
         let client = Client::new(Upstream::here(room), SCHEMA, signer);
-        let running = tokio::spawn(events.clone().run(Identity { days: None }, stop.clone()));
+        let running = tokio::spawn(events.clone().run(stop.clone()));
         Self { events, drain, client, stop, running }
     }
 
@@ -77,6 +77,13 @@ impl House {
         RequestLogServiceClient::new(self.client.clone())
     }
 
+    /// Tells of the platform's group, and how many days others keep their records, as identity does.
+    pub(super) async fn tell(&self, days: &[(GroupId, i64)]) {
+        let retentions = days.iter().map(|(group, days)| Retention { group_id: bytes(**group), days: *days }).collect();
+        let told = SetRetentionRequest { retentions, platform_id: bytes(*PLATFORM) };
+        RetentionServiceClient::new(self.client.clone()).set_retention(told).await.unwrap();
+    }
+
     /// An owner of that group.
     pub(super) fn usage_of(&self, group: GroupId) -> UsageServiceClient<Client> {
         UsageServiceClient::new(self.channel_of(group))
@@ -99,19 +106,8 @@ impl House {
     }
 }
 
-/// Identity, for whom every group keeps its records so many days. Knowing none, it lets nobody forget: most tests are of long ago.
-pub(super) struct Identity {
-    pub(super) days: Option<u32>,
-}
-
 /// The platform's group.
 pub(super) const PLATFORM: GroupId = GroupId(Uuid::from_u128(1));
-
-impl Tiers for Identity {
-    async fn retention(&self, groups: &[GroupId]) -> Result<Kept, Status> {
-        Ok(Kept { days: self.days.iter().flat_map(|days| groups.iter().map(|group| (*group, *days))).collect(), platform: Some(PLATFORM) })
-    }
-}
 
 /// A watch, as a client holds it.
 pub(super) struct Watching {

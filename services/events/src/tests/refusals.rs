@@ -121,6 +121,7 @@ async fn what_was_told_is_not_told_again() {
 async fn strangers_are_told_of_by_address_in_the_platforms_log_and_not_without_end() {
     both(crate::MIGRATIONS, async |case| {
         let (house, group, at) = (House::on(case), group(), minute(case));
+        house.tell(&[]).await;
         let networks = (0..50).map(|n| stranger(at, &format!("2001:db8:0:1::{n:x}")));
         send(&house, networks.chain([stranger(at, "192.0.2.1"), stranger(at, "192.0.2.2"), stranger(at, "192.0.2.1")]).collect()).await;
         after_the_minute(case, &house).await;

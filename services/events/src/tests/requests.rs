@@ -1,5 +1,4 @@
 use super::{House, PLATFORM, group, house::bytes, reason};
-use crate::retention::Retention;
 use contract::{
     Reason,
     events::v1::{ListRequestsRequest, Request, Transport},
@@ -45,14 +44,10 @@ pub(super) fn batch(gateway: u128, batch: i64, records: Vec<RequestRecord>) -> A
     AppendRequestsRequest { gateway_id: bytes(Uuid::from_u128(gateway)), batch, records }
 }
 
-/// As a gateway that was just started; it tries again until it is answered.
+/// As a gateway that was just started.
 pub(super) async fn send(house: &House, records: Vec<RequestRecord>) {
     for some in records.chunks(500) {
-        let batch = batch(Uuid::new_v4().as_u128(), 1, some.to_vec());
-        while let Err(away) = house.gateway().append_requests(batch.clone()).await {
-            assert_eq!(reason(&away), Reason::IdentityUnavailable, "who the platform is may not be known yet");
-            tokio::task::yield_now().await;
-        }
+        house.gateway().append_requests(batch(Uuid::new_v4().as_u128(), 1, some.to_vec())).await.unwrap();
     }
 }
 
@@ -228,6 +223,9 @@ async fn a_request_stands_where_it_acted_else_at_home_else_with_the_platform() {
             ..record(home, START)
         };
         let fine = RequestRecord { reason: 0, ..nobody() };
+        let early = house.gateway().append_requests(batch(1, 1, vec![nobody()])).await.unwrap_err();
+        assert_eq!(reason(&early), Reason::IdentityUnavailable, "as long as nobody knows where it belongs");
+        house.tell(&[]).await;
         let at_home = RequestRecord { group_id: Default::default(), ..record(home, START) };
         let elsewhere = RequestRecord { group_id: bytes(*acting), ..record(home, START) };
         send(&house, vec![at_home, elsewhere, nobody(), fine]).await;
@@ -263,6 +261,7 @@ async fn no_content_stops_a_gateway() {
             ..record(group, START)
         };
         let nothing = RequestRecord::default();
+        house.tell(&[]).await;
         house
             .gateway()
             .append_requests(AppendRequestsRequest { gateway_id: vec![1].into(), batch: 1, records: vec![record(group, START)] })
@@ -293,9 +292,7 @@ async fn only_the_platform_itself_writes_and_nobody_reads_anothers() {
 }
 
 async fn retain(house: &House) {
-    let retention =
-        Retention { log: house.events.log.clone(), requests: house.events.requests.clone(), tiers: super::house::Identity { days: Some(30) } };
-    retention.retain().await.unwrap();
+    house.events.retention().retain().await.unwrap();
 }
 
 async fn kept(case: &Case, table: &'static str) -> i64 {
@@ -307,16 +304,19 @@ async fn kept(case: &Case, table: &'static str) -> i64 {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_tier_does_not_keep_goes_from_both_logs() {
     both(crate::MIGRATIONS, async |case| {
-        let (house, group) = (House::on(case), group());
+        let (house, group, other) = (House::on(case), group(), group());
+        house.tell(&[(group, 90)]).await;
+        house.tell(&[(group, 30)]).await; // now on starter
         let now = case.clock.micros();
         let days = |days: i64| now - days * 86_400_000_000;
         let old = (0..1_200).map(|n| record(group, days(31) - n * 60_000_000));
-        send(&house, old.chain([record(group, days(29)), record(group, now)]).collect()).await;
+        send(&house, old.chain([record(group, days(29)), record(group, now), record(other, days(400))]).collect()).await;
         house.append(vec![super::event(group, days(31)), super::event(group, days(29))]).await;
         retain(&house).await;
         assert_eq!(list(&house, group, "").await.len(), 2);
-        assert_eq!(kept(case, "select count(*) from usage where span = 60000000").await, 2, "minutes");
-        assert_eq!(kept(case, "select count(*) from usage where span = 86400000000").await, 2, "days");
+        assert_eq!(list(&house, other, "").await.len(), 1, "of which nobody has told");
+        assert_eq!(kept(case, "select count(*) from usage where span = 60000000").await, 3, "minutes");
+        assert_eq!(kept(case, "select count(*) from usage where span = 86400000000").await, 3, "days");
         let mut watch = house.watch(group, contract::events::v1::watch_events_request::From::Beginning(true), "").await.unwrap();
         assert_eq!(watch.sequences(1).await, [2]);
         // A gateway that has ended is forgotten, later.

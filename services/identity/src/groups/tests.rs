@@ -20,7 +20,7 @@ fn mask(paths: &[&str]) -> Option<FieldMask> {
 }
 
 impl World<'_> {
-    async fn update(&self, principal: &Principal, group: Group, paths: &[&str]) -> Result<Group, Status> {
+    pub(crate) async fn update(&self, principal: &Principal, group: Group, paths: &[&str]) -> Result<Group, Status> {
         let input =
             UpdateGroupRequest { group: Some(group), update_mask: mask(paths).filter(|_| !paths.is_empty()), ..UpdateGroupRequest::default() };
         Ok(self.identity.update_group(call(principal, input)).await?.into_inner())
