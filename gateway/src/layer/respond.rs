@@ -122,6 +122,18 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_call_that_is_dropped_before_its_answer_is_written_down() {
+        let (respond, mut records) = respond();
+        let mut call = call("/x", &[]);
+        call.cost = 7;
+        let waits = crate::layer::testing::Never;
+        assert!(respond.call(&mut call, &waits).now_or_never().is_none());
+        let record = records.try_recv().unwrap();
+        assert_eq!((record.code, record.cost), (Code::Cancelled, 7));
+        assert!(records.is_empty(), "once");
+    }
+
+    #[tokio::test]
     async fn a_panic_is_an_answer() {
         let (respond, _records) = respond();
         let panics = |_: &mut Call| -> Answer { panic!("as it must not") };

@@ -90,7 +90,11 @@ impl House {
     }
 
     pub(super) fn channel_of(&self, group: GroupId) -> Client {
-        self.client.acting_for(Arc::new(Principal::test(group, Role::GroupOwner, Scopes::ALL)))
+        self.channel_for(Principal::test(group, Role::GroupOwner, Scopes::ALL))
+    }
+
+    pub(super) fn channel_for(&self, principal: Principal) -> Client {
+        self.client.acting_for(Arc::new(principal))
     }
 
     pub(super) async fn watch(&self, group: GroupId, from: From, filter: &str) -> Result<Watching, Status> {

@@ -1,7 +1,8 @@
 use super::{House, group, house::bytes, reason, record, requests::START, send};
+use chassis::principal::Principal;
 use contract::{
-    Reason,
-    events::v1::{GetUsageRequest, Usage},
+    Reason, Role, Scopes,
+    events::v1::{GetUsageRequest, Usage, usage_service_client::UsageServiceClient},
     id::GroupId,
     internal::v1::RequestRecord,
     time::timestamp,
@@ -117,6 +118,26 @@ async fn latencies_are_a_mean_buckets_and_percentiles() {
         let answer = usage(&house, group, around(START)).await;
         assert_eq!(answer.bucket_bounds.len(), 15);
         assert_eq!((answer.total.unwrap().buckets[15], answer.spans.len()), (1, 1));
+        house.end().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_callers_own_limits_come_with_it_as_the_gateway_tells_them() {
+    both(crate::MIGRATIONS, async |case| {
+        let (house, group) = (House::on(case), group());
+        let owner = Principal::test(group, Role::GroupOwner, Scopes::ALL);
+        let own = owner.actor.key_id.unwrap().to_string();
+        let mut client = UsageServiceClient::new(house.channel_for(owner));
+        for (key_id, shown) in [(String::new(), true), (own, true), (Uuid::from_u128(7_777).to_string(), false)] {
+            let mut asked = tonic::Request::new(GetUsageRequest { key_id, ..around(START) });
+            asked.metadata_mut().insert("one-left", "minute=59@1700000040,organisation-day=7@1700006400".parse().unwrap());
+            let limits = client.get_usage(asked).await.unwrap().into_inner().limits;
+            let told: Vec<(&str, i64, i64)> = limits.iter().map(|of| (of.name.as_str(), of.remaining, of.reset_time.unwrap().seconds)).collect();
+            let expected = [("minute", 59, 1_700_000_040), ("organisation-day", 7, 1_700_006_400)];
+            assert_eq!(told, if shown { expected.to_vec() } else { Vec::new() });
+        }
         house.end().await;
     })
     .await;

@@ -26,7 +26,7 @@ async fn every_group_is_told_with_the_days_of_its_organisations_tier() {
     worlds(Tier::Pro, async |world| {
         let notes = Notes::default();
         let starter = world.create_group(&world.platform, "", named("A")).await.unwrap();
-        let team = world.create_group(&world.owner, "", named("below")).await.unwrap();
+        let team = world.create_group(&world.owner, &world.owner.group.to_string(), named("below")).await.unwrap();
         let expected =
             |days| [(starter.id.clone(), days), (team.id.clone(), 90), (world.owner.group.to_string(), 90), (world.platform.group.to_string(), 365)];
         for (tier, days) in [("starter", 30), ("enterprise", 365)] {
