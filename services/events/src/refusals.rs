@@ -1,8 +1,8 @@
 //! What was refused, told in the log: at most one event for each key or address, reason and minute, with a count.
 //!
-//! Refusals are gathered by the minute, in the transaction that keeps their requests, and told once the minute is over. The event's id is
-//! made of what it tells of, so whoever tells it again, another replica or one that died half-way, adds nothing to the log. A record that
-//! comes even later stays on record, but the event that was told does not change.
+//! Refusals are gathered by the minute, in the transaction that keeps their requests, and told once the minute is over. It is the minute in
+//! which their records arrive, so none comes too late to be counted, however long a gateway had to wait. The event's id is made of what it
+//! tells of, so whoever tells it again, another replica or one that died half-way, adds nothing to the log.
 //!
 //! Who is refused without a key that is known is told of in the platform's log, by address: no tenant is concerned, and the platform's
 //! owner wants to know who is guessing.
@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::{Builder, Uuid};
 
 const MINUTE: Duration = Duration::from_secs(60);
-/// After the end of a minute, records of it may still be on their way.
+/// After the end of a minute, transactions that began in it may still be open; and the clocks of replicas differ a little.
 const LATE: Duration = Duration::from_secs(5);
 /// How often it is looked whether a minute is over.
 const LOOK: Duration = Duration::from_secs(1);
@@ -32,7 +32,6 @@ const LOOK: Duration = Duration::from_secs(1);
 /// One refusal, as it is gathered.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Refused {
-    minute: At,
     group: Uuid,
     kind: &'static str,
     reason: String,
@@ -78,7 +77,6 @@ impl Refused {
     pub(crate) fn of(row: &Row, record: &RequestRecord, address: impl FnOnce() -> String) -> Option<Self> {
         let kind = kind(Reason::try_from(record.reason).ok()?)?;
         Some(Self {
-            minute: At(row.minute() * 60_000_000),
             group: row.group_id,
             kind,
             reason: row.reason.clone(),
@@ -91,14 +89,16 @@ impl Refused {
         })
     }
 
-    fn told_with(&self) -> (At, Uuid, &'static str, &str, Uuid, &str) {
-        (self.minute, self.group, self.kind, &self.reason, self.key, &self.address)
+    fn told_with(&self) -> (Uuid, &'static str, &str, Uuid, &str) {
+        (self.group, self.kind, &self.reason, self.key, &self.address)
     }
 }
 
-/// Adds to what was gathered of each minute; of the call itself the first one is kept.
+/// Adds to what was gathered of this minute; of the call itself the first one is kept.
 pub(crate) async fn gather(tx: &mut Tx, refused: impl Iterator<Item = Refused>) -> Result<()> {
     let all: Vec<Refused> = refused.collect();
+    let now = tx.now();
+    let minute = At(now.0 - now.0.rem_euclid(60_000_000));
     let mut counts = BTreeMap::new();
     for one in &all {
         counts.entry(one.told_with()).or_insert((one, 0i64)).1 += 1;
@@ -109,7 +109,7 @@ pub(crate) async fn gather(tx: &mut Tx, refused: impl Iterator<Item = Refused>) 
             "insert into request_refusal (minute, group_id, type, reason, key_id, address, requests, rpc, limited_by, seen_from, call_id) values ",
         )
         .rows(some, 11, |sql, (one, count)| {
-            let sql = sql.bind(one.minute).bind(one.group).bind(one.kind).bind(one.reason.as_str()).bind(one.key).bind(one.address.as_str());
+            let sql = sql.bind(minute).bind(one.group).bind(one.kind).bind(one.reason.as_str()).bind(one.key).bind(one.address.as_str());
             sql.bind(*count).bind(one.rpc.as_str()).bind(one.limited_by.as_str()).bind(one.seen_from.as_str()).bind(one.call_id.as_str())
         })
         .push(
