@@ -213,7 +213,7 @@ mod tests {
         let told = std::sync::Mutex::new(Vec::new());
         for path in [GET, "/one.identity.v1.KeyService/GetCaller"] {
             let mut call = routed(call(path, &[]));
-            call.caller = Some(caller(1, |caller| (caller.rate, caller.root_rate) = (house.rate, house.root_rate)));
+            call.caller = Some(caller(2, |caller| (caller.rate, caller.root_rate) = (house.rate, house.root_rate)));
             let below = |call: &mut Call| {
                 told.lock().unwrap().push(text(call.headers(), "one-left").to_owned());
                 ok()
