@@ -143,7 +143,7 @@ async fn every_list_bounds_its_page_size(mesh: Mesh) {
             asked += 1;
         }
     }
-    assert_eq!(asked, 4 * 5);
+    assert_eq!(asked, 5 * 5);
 }
 
 async fn each_operator_of_a_filter_on_texts_and_times(mesh: Mesh) {

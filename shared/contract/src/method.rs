@@ -155,7 +155,13 @@ mod tests {
     fn internal_services_are_not_public() {
         assert_eq!(
             methods().public_services(),
-            ["one.events.v1.EventService", "one.identity.v1.GroupService", "one.identity.v1.KeyService", "one.ontology.v1.ThingService"]
+            [
+                "one.events.v1.EventService",
+                "one.events.v1.UsageService",
+                "one.identity.v1.GroupService",
+                "one.identity.v1.KeyService",
+                "one.ontology.v1.ThingService"
+            ]
         );
     }
 }
