@@ -58,7 +58,7 @@ impl Caller {
 
     fn connected(gateway: SocketAddr, from: IpAddr) -> Self {
         let endpoint = Endpoint::from_shared(format!("http://{gateway}")).expect("an address is a valid authority");
-        let channel = endpoint.local_address(Some(from)).timeout(Duration::from_secs(60)).connect_lazy();
+        let channel = endpoint.local_address(Some(from)).timeout(Duration::from_secs(180)).connect_lazy();
         Self { gateway, channel, headers: Headers::default(), key: String::new(), from }
     }
 
