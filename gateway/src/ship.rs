@@ -5,13 +5,13 @@
 //! the oldest give way and are counted.
 
 use crate::record::{Record, Records, Transport};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use contract::{
     events::v1,
     internal::v1::{AppendRequestsRequest, RequestRecord, request_log_service_client::RequestLogServiceClient},
 };
 use http_body::Body;
-use std::{error::Error, time::Duration};
+use std::{error::Error, net::IpAddr, time::Duration};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tonic::{Status, client::GrpcService};
@@ -22,6 +22,12 @@ const LAST: Duration = Duration::from_secs(3);
 /// Between two attempts: at first, and at most.
 const PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// Some records and their number. The message is made for each attempt: nearly always there is one.
+struct Batch {
+    number: i64,
+    records: Vec<Record>,
+}
 
 /// The way of one gateway's records.
 pub struct Shipper<T> {
@@ -59,22 +65,22 @@ where
     }
 
     /// Enough records, or all that came within the time.
-    async fn gathered(&mut self) -> AppendRequestsRequest {
+    async fn gathered(&mut self) -> Batch {
         self.records.at_least(1).await;
         timeout(self.gather, self.records.at_least(crate::record::BATCH)).await.ok();
         self.next()
     }
 
-    fn next(&mut self) -> AppendRequestsRequest {
+    fn next(&mut self) -> Batch {
         self.batch += 1;
-        let records = self.records.batch().iter().map(message).collect();
-        AppendRequestsRequest { gateway_id: Bytes::copy_from_slice(self.id.as_bytes()), batch: self.batch, records }
+        let records = self.records.batch();
+        Batch { number: self.batch, records }
     }
 
     /// Until it is answered.
-    async fn send(&mut self, batch: &AppendRequestsRequest) {
+    async fn send(&mut self, batch: &Batch) {
         let mut pause = PAUSE;
-        while let Err(status) = self.log.append_requests(batch.clone()).await {
+        while let Err(status) = self.log.append_requests(batch.message(self.id)).await {
             if pause == PAUSE {
                 tell(&status, batch.records.len());
             }
@@ -83,7 +89,7 @@ where
         }
     }
 
-    async fn empty(&mut self, sending: Option<AppendRequestsRequest>) {
+    async fn empty(&mut self, sending: Option<Batch>) {
         let mut left = sending.as_ref().map_or(0, |batch| batch.records.len()) + self.records.len();
         let last = async {
             let mut sending = sending;
@@ -103,14 +109,46 @@ fn tell(status: &Status, requests: usize) {
     tracing::warn!(code = ?status.code(), message = status.message(), requests, "the request log does not answer; they wait");
 }
 
-fn message(record: &Record) -> RequestRecord {
+impl Batch {
+    fn message(&self, gateway: Uuid) -> AppendRequestsRequest {
+        let mut ids = Ids(BytesMut::with_capacity(16 + self.records.len() * OF_RECORD));
+        let gateway_id = ids.of(Some(gateway));
+        AppendRequestsRequest { gateway_id, batch: self.number, records: self.records.iter().map(|record| message(record, &mut ids)).collect() }
+    }
+}
+
+/// Bytes of ids that a record has at most: seven of them, and its address.
+const OF_RECORD: usize = 8 * 16;
+
+/// Where the ids of a batch stand, one behind the other: an allocation for each would be most of what a record costs here.
+struct Ids(BytesMut);
+
+impl Ids {
+    fn of(&mut self, id: Option<Uuid>) -> Bytes {
+        id.map(|id| self.bytes(id.as_bytes())).unwrap_or_default()
+    }
+
+    fn bytes(&mut self, bytes: &[u8]) -> Bytes {
+        self.0.extend_from_slice(bytes);
+        self.0.split().freeze()
+    }
+
+    fn address(&mut self, address: IpAddr) -> Bytes {
+        match address {
+            IpAddr::V4(four) => self.bytes(&four.octets()),
+            IpAddr::V6(six) => self.bytes(&six.octets()),
+        }
+    }
+}
+
+fn message(record: &Record, ids: &mut Ids) -> RequestRecord {
     let caller = record.caller.as_deref();
     let key = caller.and_then(|caller| caller.actor.key_id).map(|key| *key).or(record.denied.map(|(key, _)| key));
     let home = caller.map(|caller| caller.home).or(record.denied.map(|(_, group)| group));
     RequestRecord {
         time_micros: record.time,
         rpc: record.method.map(|method| method.path[1..].to_owned()).unwrap_or_default(),
-        route: record.method.map(|method| method.path.clone()).unwrap_or_default(),
+        route: String::new(), // an rpc is called by its own path, so far
         transport: transport(record.transport).into(),
         code: record.code as i32,
         reason: record.reason.unwrap_or_default().into(),
@@ -118,17 +156,17 @@ fn message(record: &Record) -> RequestRecord {
         latency_micros: i64::try_from(record.latency.as_micros()).unwrap_or(i64::MAX),
         bytes_in: i64::try_from(record.bytes_in).unwrap_or(i64::MAX),
         bytes_out: i64::try_from(record.bytes_out).unwrap_or(i64::MAX),
-        address: record.address.to_string(),
+        address: ids.address(record.address),
         user_agent: record.user_agent.to_string(),
         actor_kind: caller.map(|caller| caller.actor.kind).unwrap_or_default().into(),
-        actor_id: bytes(caller.map(|caller| *caller.actor.id)),
-        key_id: bytes(key),
-        home_group_id: bytes(home.map(|group| *group)),
-        organisation_id: bytes(caller.map(|caller| *caller.root)),
-        asked_group_id: bytes(record.asked.map(|group| *group)),
-        group_id: bytes(record.acting.map(|acting| *acting.group)),
+        actor_id: ids.of(caller.map(|caller| *caller.actor.id)),
+        key_id: ids.of(key),
+        home_group_id: ids.of(home.map(|group| *group)),
+        organisation_id: ids.of(caller.map(|caller| *caller.root)),
+        asked_group_id: ids.of(record.asked.map(|group| *group)),
+        group_id: ids.of(record.acting.map(|acting| *acting.group)),
         call_id: record.call_id.to_string(),
-        trace_id: record.trace.map(|trace| trace.trace_id()).unwrap_or_default(),
+        trace_id: ids.of(record.trace.map(|trace| trace.trace())),
         refused_by: record.refused_by.map(|name| name.word().to_owned()).unwrap_or_default(),
     }
 }
@@ -138,10 +176,6 @@ fn transport(transport: Transport) -> v1::Transport {
         Transport::Grpc => v1::Transport::Grpc,
         Transport::GrpcWeb => v1::Transport::GrpcWeb,
     }
-}
-
-fn bytes(id: Option<Uuid>) -> Bytes {
-    id.map(|id| Bytes::copy_from_slice(id.as_bytes())).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -41,8 +41,8 @@ pub(crate) const LOG: Migration = Migration {
     ],
 };
 
-/// Requests one by one, and counted by minute, hour and day. A nil id is none, so that it can stand in a key. `request_refusal` gathers what
-/// was refused in a minute until one event tells of it. `platform` names the one group that is nobody's tenant. `request_source` is what makes a batch count once.
+/// Requests, many together, and counted by minute, hour and day. A nil id is none, so that it can stand in a key. `request_refusal` gathers
+/// what was refused in a minute until one event tells of it. `platform` names the one group that is nobody's tenant. `request_source` is what makes a batch count once.
 pub(crate) const REQUESTS: Migration = Migration {
     version: 3,
     name: "requests",
@@ -50,36 +50,13 @@ pub(crate) const REQUESTS: Migration = Migration {
     sql: &[
         "create table request_source (gateway_id uuid primary key, batch bigint not null, update_time timestamptz not null)",
         "create index request_source_time on request_source (update_time)",
-        "create table request_group (group_id uuid primary key, sequence bigint not null)",
-        "create table request (
+        "create table request_block (
             group_id uuid not null,
-            request_id uuid not null,
-            sequence bigint not null,
-            create_time timestamptz not null,
-            rpc text not null,
-            route text not null,
-            transport bigint not null,
-            code text not null,
-            reason text not null,
-            cost bigint not null,
-            latency bigint not null,
-            bytes_in bigint not null,
-            bytes_out bigint not null,
-            address text not null,
-            user_agent text not null,
-            actor_kind bigint not null,
-            actor_id uuid not null,
-            key_id uuid not null,
-            home_group_id uuid not null,
-            asked_group_id uuid not null,
-            organisation_id uuid not null,
-            call_id text not null,
-            trace_id text not null,
-            primary key (group_id, request_id)
+            slot bigint not null,
+            block_id uuid not null,
+            requests bytea not null,
+            primary key (group_id, slot, block_id)
         )",
-        "create unique index request_sequence on request (group_id, sequence)",
-        "create index request_key on request (group_id, key_id, request_id)",
-        "create index request_rpc on request (group_id, rpc, request_id)",
         "create table usage (
             group_id uuid not null,
             span bigint not null,

@@ -7,12 +7,15 @@
 //! Who is refused without a key that is known is told of in the platform's log, by address: no tenant is concerned, and the platform's
 //! owner wants to know who is guessing.
 
-use crate::{log::Log, request_log::Row};
+use crate::{
+    log::Log,
+    request_log::{self, Row},
+};
 use bytes::Bytes;
 use contract::{
     Reason,
     identity::v1::ActorKind,
-    internal::v1::{LogEvent, RequestRecord},
+    internal::v1::LogEvent,
     methods,
 };
 use prost::Message;
@@ -34,7 +37,7 @@ const LOOK: Duration = Duration::from_secs(1);
 pub(crate) struct Refused {
     group: Uuid,
     kind: &'static str,
-    reason: String,
+    reason: &'static str,
     key: Uuid,
     /// Of the client, where there is no key.
     address: String,
@@ -74,23 +77,24 @@ fn kind(reason: Reason) -> Option<&'static str> {
 
 impl Refused {
     /// If the request was refused in a way that is told.
-    pub(crate) fn of(row: &Row, record: &RequestRecord, address: impl FnOnce() -> String) -> Option<Self> {
+    pub(crate) fn of(row: &Row, address: impl FnOnce() -> String) -> Option<Self> {
+        let record = &row.record;
         let kind = kind(Reason::try_from(record.reason).ok()?)?;
         Some(Self {
             group: row.group_id,
             kind,
-            reason: row.reason.clone(),
+            reason: request_log::reason(record),
             key: row.key_id,
             address: if row.key_id.is_nil() { address() } else { String::new() },
-            rpc: row.rpc.clone(),
-            limited_by: record.refused_by.replace('\0', ""),
-            seen_from: row.address.clone(),
-            call_id: row.call_id.clone(),
+            rpc: record.rpc.clone(),
+            limited_by: record.refused_by.clone(),
+            seen_from: request_log::address(&record.address),
+            call_id: record.call_id.clone(),
         })
     }
 
     fn told_with(&self) -> (Uuid, &'static str, &str, Uuid, &str) {
-        (self.group, self.kind, &self.reason, self.key, &self.address)
+        (self.group, self.kind, self.reason, self.key, &self.address)
     }
 }
 
@@ -109,7 +113,7 @@ pub(crate) async fn gather(tx: &mut Tx, refused: impl Iterator<Item = Refused>) 
             "insert into request_refusal (minute, group_id, type, reason, key_id, address, requests, rpc, limited_by, seen_from, call_id) values ",
         )
         .rows(some, 11, |sql, (one, count)| {
-            let sql = sql.bind(minute).bind(one.group).bind(one.kind).bind(one.reason.as_str()).bind(one.key).bind(one.address.as_str());
+            let sql = sql.bind(minute).bind(one.group).bind(one.kind).bind(one.reason).bind(one.key).bind(one.address.as_str());
             sql.bind(*count).bind(one.rpc.as_str()).bind(one.limited_by.as_str()).bind(one.seen_from.as_str()).bind(one.call_id.as_str())
         })
         .push(
@@ -218,7 +222,7 @@ impl Gathered {
             ("count", count.clone()),
             ("attempted", count.filter(|_| self.kind == "quota_exceeded")),
             ("ipAddress", text(&self.seen_from)),
-            ("keyId", text(&crate::request_log::text(self.key_id))),
+            ("keyId", text(&request_log::text(self.key_id))),
             ("endpoint", text(&self.rpc)),
             ("requiredScope", text(&scopes()).filter(|_| denied)),
             ("limitType", text(self.limited_by.trim_start_matches("organisation-"))),

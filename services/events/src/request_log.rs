@@ -9,12 +9,15 @@
 //! * Content is never refused: what no engine could keep is cut.
 
 mod append;
+mod block;
 mod list;
 mod retain;
 mod row;
+mod shown;
 mod strangers;
 
-pub(crate) use row::{Row, duration, text};
+pub(crate) use row::{Row, code, reason, route};
+pub(crate) use shown::{address, duration, text};
 
 use contract::{Reason, Refusal, id::GroupId};
 use std::{

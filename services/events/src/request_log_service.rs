@@ -10,7 +10,7 @@ pub(crate) struct RequestLogApi(pub(crate) RequestLog);
 #[tonic::async_trait]
 impl RequestLogService for RequestLogApi {
     async fn append_requests(&self, request: Request<AppendRequestsRequest>) -> Result<Response<AppendRequestsResponse>, Status> {
-        self.0.append(request.get_ref()).await?;
+        self.0.append(request.into_inner()).await?;
         Ok(Response::new(AppendRequestsResponse {}))
     }
 }

@@ -5,11 +5,17 @@ use uuid::{Builder, Uuid};
 
 /// A UUIDv7 of that time; the rest is random.
 pub fn at(micros: i64) -> Uuid {
-    let millis = u64::try_from(micros / 1_000).unwrap_or(0);
     let random = Uuid::new_v4();
-    let mut bytes = [0; 10];
-    bytes.copy_from_slice(&random.as_bytes()[6..]);
-    Builder::from_unix_timestamp_millis(millis, &bytes).into_uuid()
+    let mut rest = [0; 10];
+    rest.copy_from_slice(&random.as_bytes()[6..]);
+    with(micros, rest)
+}
+
+/// A UUIDv7 of that time, and of these bytes but for six bits: the upper half of the first byte, two of the third.
+#[must_use]
+pub fn with(micros: i64, rest: [u8; 10]) -> Uuid {
+    let millis = u64::try_from(micros / 1_000).unwrap_or(0);
+    Builder::from_unix_timestamp_millis(millis, &rest).into_uuid()
 }
 
 macro_rules! ids {

@@ -34,11 +34,13 @@ mod order;
 mod page;
 mod page_token;
 mod query;
+mod walk;
 mod writer;
 
 pub use order::{Direction, Order};
 pub use page::Page;
 pub use query::Query;
+pub use walk::Walk;
 
 use contract::{Paged, Refusal};
 

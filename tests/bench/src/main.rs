@@ -4,7 +4,7 @@
 //! callers over 4 connections. So it holds on a busy machine, where requests a second mean little. Ratios are between rows of the same run.
 //!
 //! `bench serve NAME` is a server for it; `bench` alone starts them one after the other, and the mesh itself, and prints the table;
-//! `bench mesh`, `bench limits` and `bench pages` print their part.
+//! `bench mesh`, `bench records`, `bench limits` and `bench pages` print their part.
 
 mod echo;
 mod known;
@@ -13,6 +13,7 @@ mod load;
 mod mesh;
 mod pages;
 mod process;
+mod records;
 mod servers;
 mod syncs;
 mod table;
@@ -27,6 +28,7 @@ async fn main() {
         ["serve", what, ref rest @ ..] => servers::run(what, rest).await,
         ["mesh"] => mesh::print().await,
         ["pages"] => pages::print().await,
+        ["records"] => records::print().await,
         ["limits"] => limits::print().await,
         _ => table::print().await,
     }

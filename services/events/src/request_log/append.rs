@@ -1,16 +1,13 @@
 //! Keeping a batch: once, whole or not at all.
 
-use super::{RequestLog, row::Row, strangers::Strangers};
+use super::{RequestLog, block, row::Row, shown::address, strangers::Strangers};
 use crate::{refusals, usage};
 use contract::{
     Refusal,
     internal::v1::{AppendRequestsRequest, RequestRecord},
 };
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::{MutexGuard, PoisonError},
-};
-use store::{Result, Tx, powers};
+use std::sync::{MutexGuard, PoisonError};
+use store::{Result, Tx};
 use uuid::Uuid;
 
 impl RequestLog {
@@ -18,37 +15,36 @@ impl RequestLog {
     ///
     /// # Errors
     /// The store's own, and `IDENTITY_UNAVAILABLE` as long as it is not known where the requests of strangers belong.
-    pub(crate) async fn append(&self, batch: &AppendRequestsRequest) -> std::result::Result<(), Refusal> {
+    pub(crate) async fn append(&self, batch: AppendRequestsRequest) -> std::result::Result<(), Refusal> {
         let Ok(gateway) = Uuid::from_slice(&batch.gateway_id) else {
             tracing::error!(requests = batch.records.len(), "a batch without its gateway's id could count twice: it is left out");
             return Ok(());
         };
-        let rows = self.rows(&batch.records).await?;
+        let rows = self.rows(batch.records).await?;
         let mut tx = self.db.system("a gateway tells of the requests of all groups").begin().await?;
         if !is_new(&mut tx, gateway, batch.batch).await? {
             return Ok(tx.undo().await?); // its first COMMIT is over
         }
-        let refused = rows.iter().zip(&batch.records).filter_map(|(row, record)| self.refusal(row, record));
+        let refused = rows.iter().filter_map(|row| self.refusal(row));
         refusals::gather(&mut tx, refused).await?;
         usage::count(&mut tx, &rows).await?;
-        let mut kept: Vec<Row> = rows.into_iter().filter(|row| self.keeps(row)).collect();
-        number(&mut tx, &mut kept).await?;
-        insert(&mut tx, &kept).await?;
+        let kept = rows.into_iter().filter(|row| self.keeps(row)).collect();
+        block::insert(&mut tx, kept).await?;
         Ok(tx.commit().await?)
     }
 
-    async fn rows(&self, records: &[RequestRecord]) -> std::result::Result<Vec<Row>, Refusal> {
+    async fn rows(&self, records: Vec<RequestRecord>) -> std::result::Result<Vec<Row>, Refusal> {
         let platform = if records.iter().any(is_nobodys) { Some(self.platform().await?) } else { None };
-        Ok(records.iter().map(|record| Row::new(record, || platform.expect("it was asked for"))).collect())
+        Ok(records.into_iter().map(|record| Row::new(record, || platform.expect("it was asked for"))).collect())
     }
 
     /// All, but of strangers only some of what was refused.
     fn keeps(&self, row: &Row) -> bool {
-        !row.is_strangers() || (!row.reason.is_empty() && self.strangers().keep(row.minute()))
+        !row.is_strangers() || (row.record.reason != 0 && self.strangers().keep(row.minute()))
     }
 
-    fn refusal(&self, row: &Row, record: &RequestRecord) -> Option<refusals::Refused> {
-        refusals::Refused::of(row, record, || self.strangers().address(row.minute(), &row.address))
+    fn refusal(&self, row: &Row) -> Option<refusals::Refused> {
+        refusals::Refused::of(row, || self.strangers().address(row.minute(), &address(&row.record.address)))
     }
 
     fn strangers(&self) -> MutexGuard<'_, Strangers> {
@@ -76,67 +72,4 @@ async fn is_new(tx: &mut Tx, gateway: Uuid, batch: i64) -> Result<bool> {
         .run()
         .await?;
     Ok(moved == 1)
-}
-
-/// Gives the rows of each group the next numbers. Groups are locked in the order of their ids, as by every other batch.
-async fn number(tx: &mut Tx, rows: &mut [Row]) -> Result<()> {
-    let mut counts = BTreeMap::<Uuid, i64>::new();
-    for row in rows.iter() {
-        *counts.entry(row.group_id).or_default() += 1;
-    }
-    let asked: Vec<(Uuid, i64)> = counts.iter().map(|(group, count)| (*group, *count)).collect();
-    let mut last = HashMap::with_capacity(asked.len());
-    for some in powers(&asked) {
-        let moved: Vec<(Uuid, i64)> = tx
-            .sql("insert into request_group (group_id, sequence) values ")
-            .rows(some, 2, |sql, (group, count)| sql.bind(*group).bind(*count))
-            .push(" on conflict (group_id) do update set sequence = request_group.sequence + excluded.sequence returning group_id, sequence")
-            .all()
-            .await?;
-        last.extend(moved.into_iter().map(|(group, sequence)| (group, sequence - counts[&group])));
-    }
-    for row in rows {
-        let last = last.get_mut(&row.group_id).expect("each group was just counted");
-        *last += 1;
-        row.sequence = *last;
-    }
-    Ok(())
-}
-
-async fn insert(tx: &mut Tx, rows: &[Row]) -> Result<()> {
-    for some in powers(rows) {
-        tx.sql(
-            "insert into request (group_id, request_id, sequence, create_time, rpc, route, transport, code, reason, cost, latency, bytes_in, \
-             bytes_out, address, user_agent, actor_kind, actor_id, key_id, home_group_id, asked_group_id, organisation_id, call_id, trace_id) \
-             values ",
-        )
-        .rows(some, 23, |sql, row| {
-            sql.bind(row.group_id)
-                .bind(row.request_id)
-                .bind(row.sequence)
-                .bind(row.create_time)
-                .bind(row.rpc.as_str())
-                .bind(row.route.as_str())
-                .bind(row.transport)
-                .bind(row.code.as_str())
-                .bind(row.reason.as_str())
-                .bind(row.cost)
-                .bind(row.latency)
-                .bind(row.bytes_in)
-                .bind(row.bytes_out)
-                .bind(row.address.as_str())
-                .bind(row.user_agent.as_str())
-                .bind(row.actor_kind)
-                .bind(row.actor_id)
-                .bind(row.key_id)
-                .bind(row.home_group_id)
-                .bind(row.asked_group_id)
-                .bind(row.organisation_id)
-                .bind(row.call_id.as_str())
-                .bind(row.trace_id.as_str())
-        })
-        .run()
-        .await?;
-    }
-    Ok(())
 }

@@ -1,17 +1,16 @@
 //! Forgetting what is older than a tier keeps.
 
-use super::RequestLog;
+use super::{RequestLog, block::slot};
 use crate::usage::SPANS;
 use contract::id::GroupId;
 use std::time::Duration;
 use store::{At, Result, Tx};
-use uuid::Uuid;
 
 /// A gateway that was silent for so long has ended: nothing of it is on its way any more.
 const SILENT: Duration = Duration::from_secs(7 * 86_400);
 
 impl RequestLog {
-    /// Forgets what is on record of a group from before that time, about a thousand rows of each kind; true while there is more.
+    /// Forgets what is on record of a group from before that time, about two hundred blocks and a thousand counts; true while there is more.
     pub(crate) async fn retain(&self, group: GroupId, keep_from: At) -> Result<bool> {
         let mut tx = self.db.group(group).begin().await?;
         let mut more = requests(&mut tx, group, keep_from).await?;
@@ -32,15 +31,16 @@ impl RequestLog {
 }
 
 async fn requests(tx: &mut Tx, group: GroupId, keep_from: At) -> Result<bool> {
-    let first = Uuid::from_u128(u128::from(keep_from.millis()) << 80); // a UUIDv7 begins with its milliseconds
-    let far: Option<(Uuid,)> = tx
-        .sql("select request_id from request where group_id = $1 and request_id < $2 order by request_id limit 1 offset 1000")
+    let first = slot(keep_from);
+    let far: Option<(i64,)> = tx
+        .sql("select slot from request_block where group_id = $1 and slot < $2 order by slot limit 1 offset 200")
         .bind(group)
         .bind(first)
         .opt()
         .await?;
-    let until = far.map_or(first, |(id,)| id);
-    tx.sql("delete from request where group_id = $1 and request_id < $2").bind(group).bind(until).run().await?;
+    // At least the oldest one, be it of two hundred blocks.
+    let until = far.map_or(first, |(slot,)| slot + 1);
+    tx.sql("delete from request_block where group_id = $1 and slot < $2").bind(group).bind(until).run().await?;
     Ok(far.is_some())
 }
 

@@ -8,6 +8,7 @@ use contract::{
 };
 use std::{
     collections::{BTreeMap, HashSet},
+    net::IpAddr,
     time::Duration,
 };
 use store::testing::{Case, both};
@@ -23,10 +24,17 @@ fn refused(group: GroupId, micros: i64, key: u128, reason: Reason) -> RequestRec
     }
 }
 
+fn octets(address: &str) -> bytes::Bytes {
+    match address.parse().unwrap() {
+        IpAddr::V4(four) => four.octets().to_vec().into(),
+        IpAddr::V6(six) => six.octets().to_vec().into(),
+    }
+}
+
 fn stranger(micros: i64, address: &str) -> RequestRecord {
     let nobody =
         RequestRecord { group_id: Default::default(), home_group_id: Default::default(), actor_id: Default::default(), ..record(PLATFORM, micros) };
-    RequestRecord { key_id: Default::default(), reason: Reason::InvalidApiKey.into(), address: address.to_owned(), ..nobody }
+    RequestRecord { key_id: Default::default(), reason: Reason::InvalidApiKey.into(), address: octets(address), ..nobody }
 }
 
 async fn told(house: &House, group: GroupId) -> Vec<Event> {

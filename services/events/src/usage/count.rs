@@ -4,7 +4,7 @@ use super::{
     SPANS,
     latency::{Buckets, bucket},
 };
-use crate::request_log::Row;
+use crate::request_log::{Row, code, route};
 use std::collections::BTreeMap;
 use store::{At, Result, Tx, powers};
 use uuid::Uuid;
@@ -32,28 +32,46 @@ struct Sums {
 }
 
 impl<'r> Of<'r> {
-    fn new(row: &'r Row, span: i64) -> Self {
-        let start = At(row.create_time.0 - row.create_time.0.rem_euclid(span));
-        Self { group: row.group_id, span, start, key: row.key_id, rpc: &row.rpc, route: &row.route, code: &row.code }
+    fn new(row: &'r Row) -> Self {
+        let (group, key, record) = (row.group_id, row.key_id, &row.record);
+        Self { group, span: 0, start: row.time(), key, rpc: &record.rpc, route: &record.route, code: code(record) }.over(SPANS[0])
+    }
+
+    fn over(self, span: i64) -> Self {
+        Self { span, start: At(self.start.0 - self.start.0.rem_euclid(span)), ..self }
     }
 }
 
 impl Sums {
-    fn add(&mut self, row: &Row) {
+    fn count(&mut self, row: &Row) {
+        let record = &row.record;
         self.requests += 1;
-        self.cost += row.cost;
-        self.latency += row.latency;
-        self.bytes_in += row.bytes_in;
-        self.bytes_out += row.bytes_out;
-        self.buckets[bucket(row.latency)] += 1;
+        self.cost += record.cost;
+        self.latency += record.latency_micros;
+        self.bytes_in += record.bytes_in;
+        self.bytes_out += record.bytes_out;
+        self.buckets[bucket(record.latency_micros)] += 1;
+    }
+
+    fn add(&mut self, other: &Self) {
+        self.requests += other.requests;
+        self.cost += other.cost;
+        self.latency += other.latency;
+        self.bytes_in += other.bytes_in;
+        self.bytes_out += other.bytes_out;
+        self.buckets.iter_mut().zip(other.buckets).for_each(|(sum, held)| *sum += held);
     }
 }
 
 /// Adds these requests to their minutes, hours and days.
 pub(crate) async fn count(tx: &mut Tx, rows: &[Row]) -> Result<()> {
+    let mut minutes = BTreeMap::<Of<'_>, Sums>::new();
+    for row in rows {
+        minutes.entry(Of::new(row)).or_default().count(row);
+    }
     let mut sums = BTreeMap::<Of<'_>, Sums>::new();
-    for (row, span) in rows.iter().flat_map(|row| SPANS.map(|span| (row, span))) {
-        sums.entry(Of::new(row, span)).or_default().add(row);
+    for (of, counted) in minutes.iter().flat_map(|(of, counted)| SPANS.map(|span| (of.over(span), counted))) {
+        sums.entry(of).or_default().add(counted);
     }
     let sums: Vec<(Of<'_>, Sums)> = sums.into_iter().collect();
     for some in powers(&sums) {
@@ -69,7 +87,7 @@ async fn add(tx: &mut Tx, sums: &[(Of<'_>, Sums)]) -> Result<()> {
              bucket_12, bucket_13, bucket_14, bucket_15) values ",
     )
     .rows(sums, 28, |sql, (of, sums)| {
-        let sql = sql.bind(of.group).bind(of.span).bind(of.start).bind(of.key).bind(of.rpc).bind(of.route).bind(of.code);
+        let sql = sql.bind(of.group).bind(of.span).bind(of.start).bind(of.key).bind(of.rpc).bind(route(of.rpc, of.route).into_owned()).bind(of.code);
         let sql = sql.bind(sums.requests).bind(sums.cost).bind(sums.latency).bind(sums.bytes_in).bind(sums.bytes_out);
         sums.buckets.iter().fold(sql, |sql, held| sql.bind(*held))
     })

@@ -5,6 +5,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use http::{HeaderMap, HeaderValue};
+use uuid::Uuid;
 
 use crate::header::TRACE_PARENT;
 
@@ -34,6 +35,12 @@ impl TraceParent {
         let mut sent = headers.get_all(TRACE_PARENT).iter();
         let only = sent.next().filter(|_| sent.next().is_none())?;
         only.to_str().ok()?.parse().ok()
+    }
+
+    /// The trace's id.
+    #[must_use]
+    pub fn trace(&self) -> Uuid {
+        Uuid::from_u128(self.trace)
     }
 
     /// The trace's id: 32 hex digits.

@@ -26,3 +26,4 @@ pub use holds::Filter;
 
 pub(crate) use bounds::{Bounds, bounds};
 pub(crate) use compile::{check, write};
+pub(crate) use holds::holds;

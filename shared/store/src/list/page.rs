@@ -9,7 +9,7 @@ use crate::{At, Record, Row, Tenant, Value, Weight};
 use contract::{Reason, Refusal};
 
 /// Bytes of an answer.
-const BYTES: usize = 2 << 20;
+pub(crate) const BYTES: usize = 2 << 20;
 
 /// A page of a list.
 #[derive(Clone, Debug, PartialEq, Eq)]

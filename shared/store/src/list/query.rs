@@ -28,7 +28,7 @@ pub struct Query<'a> {
     pub(crate) size: usize,
     page: Page<'a>,
     /// All of them must be true.
-    parts: Vec<Expression>,
+    pub(crate) parts: Vec<Expression>,
     /// Walked by an index of the listing: text, and a value if it ends in an operator.
     within: Vec<(&'static str, Option<Value>)>,
     /// What the token is bound to besides the request's own fields.
@@ -111,7 +111,7 @@ impl<'a> Query<'a> {
             self.ask(&asked, hides, &mut out)?;
             out.text(" as ").text(FITS).text(" from (");
         }
-        self.walk(groups, &walked, &asked, after, &mut out)?;
+        self.along(groups, &walked, &asked, after, &mut out)?;
         let rows = i64::try_from(self.size).unwrap_or(i64::MAX) + 1;
         out.text(" limit ").value(Value::Int(if numbered { EXAMINED } else { rows }));
         if numbered {
@@ -128,7 +128,7 @@ impl<'a> Query<'a> {
     }
 
     /// The inner select: along one index.
-    fn walk(
+    fn along(
         &self,
         groups: &[GroupId],
         walked: &[&Expression],
@@ -205,6 +205,11 @@ impl<'a> Query<'a> {
     fn index(&self, part: &Expression) -> Option<&'static str> {
         let Expression::Compare(comparison) = part else { return None };
         self.equal(comparison).filter(|_| self.order.default)?.index
+    }
+
+    /// Bounds of the id that all rows of the list keep.
+    pub(crate) fn times(&self) -> impl Iterator<Item = Vec<(&'static str, uuid::Uuid)>> {
+        self.parts.iter().filter_map(|part| self.ids(part))
     }
 
     /// Bounds of the id, when the order is that of ids and the part is about their time.

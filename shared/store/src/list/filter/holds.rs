@@ -43,7 +43,8 @@ impl Filter {
     }
 }
 
-fn holds(listing: &'static Listing, expression: &Expression, field: &impl Fn(&'static str) -> Option<Value>) -> bool {
+/// Whether it holds for a row whose columns `field` gives.
+pub(crate) fn holds(listing: &'static Listing, expression: &Expression, field: &impl Fn(&'static str) -> Option<Value>) -> bool {
     match expression {
         Expression::And(parts) => parts.iter().all(|part| holds(listing, part, field)),
         Expression::Or(parts) => parts.iter().any(|part| holds(listing, part, field)),
