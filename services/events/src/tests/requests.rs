@@ -59,7 +59,12 @@ async fn page(house: &House, group: GroupId, asked: ListRequestsRequest) -> Resu
 
 /// All of them, in pages of seven.
 async fn list(house: &House, group: GroupId, filter: &str) -> Vec<Request> {
-    let mut asked = ListRequestsRequest { filter: filter.to_owned(), page_size: 7, ..ListRequestsRequest::default() };
+    list_by(house, group, filter, "").await
+}
+
+async fn list_by(house: &House, group: GroupId, filter: &str, order_by: &str) -> Vec<Request> {
+    let (filter, order_by) = (filter.to_owned(), order_by.to_owned());
+    let mut asked = ListRequestsRequest { filter, order_by, page_size: 7, ..ListRequestsRequest::default() };
     let mut found = Vec::new();
     loop {
         let (requests, next) = page(house, group, asked.clone()).await.unwrap();
@@ -199,6 +204,58 @@ async fn lists_filter_order_and_page_along_an_index() {
         assert_eq!(found.iter().map(|request| request.call_id.as_str()).collect::<Vec<_>>(), ["call-9", "call-21", "call-33", "call-45", "call-57"]);
         let refused = page(&house, ours, ListRequestsRequest { order_by: "cost".to_owned(), ..Default::default() }).await.unwrap_err();
         assert_eq!(reason(&refused), Reason::InvalidOrderBy);
+        case.explain_all().await;
+        house.end().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_go_on_within_a_moment_that_many_gateways_tell_of() {
+    both(crate::MIGRATIONS, async |case| {
+        let (house, group) = (House::on(case), group());
+        // Two seconds; each gateway tells of every fourth request, and some end in the same millisecond.
+        for gateway in 0..4 {
+            let own = (0..200).filter(|n| n % 4 == gateway);
+            let told = own.map(|n| RequestRecord { call_id: format!("call-{n}"), ..record(group, START + n / 2 * 20_000) });
+            send(&house, told.collect()).await;
+        }
+        let newest_first = list(&house, group, "").await;
+        assert_eq!(ids(&newest_first).len(), 200);
+        assert!(newest_first.is_sorted_by_key(|request| std::cmp::Reverse(micros(request))));
+        let mut oldest_first = list_by(&house, group, "", "create_time").await;
+        oldest_first.reverse();
+        assert_eq!(oldest_first, newest_first);
+        let within = "create_time >= \"2023-11-14T22:13:20.5Z\" AND create_time < \"2023-11-14T22:13:20.6Z\"";
+        for order in ["create_time", "create_time desc"] {
+            let found = list_by(&house, group, within, order).await;
+            assert!(found.iter().all(|request| (500_000..600_000).contains(&(micros(request) - START))));
+            assert_eq!(found.len(), 10, "{order}");
+        }
+        house.end().await;
+    })
+    .await;
+}
+
+fn micros(request: &Request) -> i64 {
+    contract::time::micros(request.create_time.as_ref().unwrap()).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_that_finds_nothing_in_ten_thousand_requests_says_where_it_goes_on() {
+    both(crate::MIGRATIONS, async |case| {
+        let (house, group) = (House::on(case), group());
+        let numbered = |n: i64| RequestRecord { call_id: format!("call-{n}"), ..record(group, START + n * 1_000) };
+        send(&house, (0..10_300).map(numbered).collect()).await;
+        for (order_by, sought) in [("", "call-0"), ("create_time", "call-10299")] {
+            let filter = format!("call_id = \"{sought}\"");
+            let mut asked = ListRequestsRequest { filter, order_by: order_by.to_owned(), ..Default::default() };
+            let (found, next) = page(&house, group, asked.clone()).await.unwrap();
+            assert!(found.is_empty() && !next.is_empty());
+            asked.page_token = next;
+            let (found, next) = page(&house, group, asked).await.unwrap();
+            assert_eq!((found.len(), found[0].call_id.as_str(), next.as_str()), (1, sought, ""));
+        }
         case.explain_all().await;
         house.end().await;
     })
