@@ -12,12 +12,7 @@ use crate::{
     request_log::{self, Row},
 };
 use bytes::Bytes;
-use contract::{
-    Reason,
-    identity::v1::ActorKind,
-    internal::v1::LogEvent,
-    methods,
-};
+use contract::{Reason, identity::v1::ActorKind, internal::v1::LogEvent, methods};
 use prost::Message;
 use prost_types::{Struct, Value, value::Kind};
 use std::{collections::BTreeMap, time::Duration};

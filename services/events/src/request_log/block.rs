@@ -75,9 +75,7 @@ pub(super) async fn insert(tx: &mut Tx, rows: Vec<Row>) -> Result<()> {
     let blocks: Vec<((Uuid, i64), RequestBlock)> = blocks.into_iter().collect();
     for some in powers(&blocks) {
         tx.sql("insert into request_block (group_id, slot, block_id, requests) values ")
-            .rows(some, 4, |sql, ((group, slot), block)| {
-                sql.bind(*group).bind(*slot).bind(Uuid::new_v4()).bind(block.encode_to_vec())
-            })
+            .rows(some, 4, |sql, ((group, slot), block)| sql.bind(*group).bind(*slot).bind(Uuid::new_v4()).bind(block.encode_to_vec()))
             .run()
             .await?;
     }

@@ -30,8 +30,7 @@ impl<'a> Query<'a> {
     pub fn walk<'q, T: Weight>(&'q self, tenant: &'q Tenant<'_>) -> Result<Walk<'q, T>, Refusal> {
         let (bound, sealer) = (self.bound(tenant), &tenant.db().0.sealers.pages);
         let (lowest, highest) = (Uuid::nil(), Uuid::max());
-        let mut walk =
-            Walk { query: self, bound, sealer, lowest, highest, rows: Vec::new(), weight: 0, examined: 0, last: None, more: false };
+        let mut walk = Walk { query: self, bound, sealer, lowest, highest, rows: Vec::new(), weight: 0, examined: 0, last: None, more: false };
         for (sign, id) in self.times().flatten() {
             match sign {
                 " < " => walk.until(id),
