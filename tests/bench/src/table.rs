@@ -5,6 +5,7 @@ use crate::{
     load::{self, Call, Figures},
     mesh, pages,
     process::Process,
+    records,
     servers::{self, KEY},
 };
 
@@ -27,6 +28,8 @@ pub(crate) async fn print() {
     echoes().await;
     println!();
     mesh::print().await;
+    println!();
+    records::print().await;
     println!();
     limits::print().await;
     println!();
