@@ -5,7 +5,7 @@ mod part;
 
 pub use builder::Builder;
 
-use crate::{Caller, Database, Engine, Exit, Process, Tenant, read_key, reaper};
+use crate::{Caller, Database, Engine, Exit, Postgres, Process, Tenant, read_key, reaper};
 use contract::identity::v1::Group;
 use part::Part;
 use std::{
@@ -83,6 +83,11 @@ impl Mesh {
     /// The same, with settings to be said first.
     pub fn builder(layout: Layout, engine: Engine) -> Builder {
         Builder::new(layout, engine)
+    }
+
+    /// On a server of the test's own.
+    pub fn on(layout: Layout, server: &Postgres) -> Builder {
+        Builder::with_server(layout, server)
     }
 
     /// The one of this layout and engine that all well-behaved tests share. It ends with the test binary.

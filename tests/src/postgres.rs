@@ -1,6 +1,6 @@
 //! Postgres: one server for the whole run, a database for each mesh.
 
-use crate::tools;
+use crate::{orders::Orders, tools};
 use std::{
     env,
     io::{BufRead, BufReader},
@@ -45,6 +45,40 @@ fn own_server() -> Server {
     Server { url: url.trim().to_owned(), _own: Some(child) }
 }
 
+/// A server of a test's own, to be stopped and started. It ends when this is dropped, or this process ends.
+#[derive(Debug)]
+pub struct Postgres(Orders);
+
+impl Postgres {
+    /// Starts one with nothing in it.
+    ///
+    /// # Panics
+    /// If it is not installed: `make test` does it.
+    pub fn start() -> Postgres {
+        Postgres(Orders::to("tests/postgres", &["--orders"], "postgres://"))
+    }
+
+    /// As its superuser.
+    pub fn url(&self) -> &str {
+        self.0.said()
+    }
+
+    /// Ends it as an operator does: `fast` cuts off its clients, `immediate` is a crash.
+    pub fn stop(&self, how: &str) {
+        self.0.order(how);
+    }
+
+    /// Starts it again, with all that it kept.
+    pub fn start_again(&self) {
+        self.0.order("start");
+    }
+
+    /// Sends all its processes a signal by name: `STOP`, `CONT`.
+    pub fn signal(&self, name: &str) {
+        self.0.order(name);
+    }
+}
+
 /// An empty database with two roles, as an operator sets it up: one owns the tables, one serves.
 #[derive(Clone, Debug)]
 pub struct Database {
@@ -52,22 +86,28 @@ pub struct Database {
     pub owner_url: String,
     /// For what serves: it owns nothing, and may not make a schema.
     pub serving_url: String,
+    server: String,
     name: String,
 }
 
 impl Database {
-    /// A new one.
+    /// A new one on the server of the whole run.
     pub fn create() -> Database {
+        Database::on(&SERVER.url)
+    }
+
+    /// A new one on that server.
+    pub fn on(server: &str) -> Database {
         static NEXT: AtomicU32 = AtomicU32::new(1);
         let name = format!("mesh_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-        sql(&SERVER.url, &format!("create role {name} login"));
-        sql(&SERVER.url, &format!("create role {name}_serving login"));
-        sql(&SERVER.url, &format!("create database {name} owner {name}"));
-        let (_, address) = SERVER.url.split_once('@').expect("postgres://user@address/name");
+        sql(server, &format!("create role {name} login"));
+        sql(server, &format!("create role {name}_serving login"));
+        sql(server, &format!("create database {name} owner {name}"));
+        let (_, address) = server.split_once('@').expect("postgres://user@address/name");
         let address = address.split('/').next().unwrap_or_default();
         // The passwords open nothing here, and must stand in no log.
         let url = |role: &str| format!("postgres://{role}:{PASSWORD}@{address}/{name}");
-        Database { owner_url: url(&name), serving_url: url(&format!("{name}_serving")), name }
+        Database { owner_url: url(&name), serving_url: url(&format!("{name}_serving")), server: server.to_owned(), name }
     }
 
     /// As it was made: nothing in it.
@@ -84,7 +124,7 @@ impl Database {
 
     /// What a statement prints, row by row, fields with `|` between.
     pub fn ask(&self, statement: &str) -> String {
-        let (server, _) = SERVER.url.rsplit_once('/').expect("postgres://user@address/name");
+        let (server, _) = self.server.rsplit_once('/').expect("postgres://user@address/name");
         sql(&format!("{server}/{}", self.name), statement)
     }
 }

@@ -91,7 +91,7 @@ impl DbOptions {
             return Err(OpenError::Url);
         }
         let options = postgres::options(url, &self.schema, limits).map_err(|_| OpenError::Url)?;
-        Ok(Engine::Postgres(postgres::pool(options, limits).await?))
+        Ok(Engine::Postgres(postgres::Pool::open(options, limits).await?))
     }
 }
 

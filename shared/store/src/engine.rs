@@ -35,7 +35,6 @@ use futures::{
     FutureExt, TryFutureExt,
     future::{BoxFuture, ready},
 };
-use sqlx::PgPool;
 
 /// Which engine a statement will run on, where its text has to differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -68,7 +67,7 @@ impl Dialect {
 /// An open engine.
 pub(crate) enum Engine {
     Sqlite(Box<sqlite::Sqlite>),
-    Postgres(PgPool),
+    Postgres(postgres::Pool),
 }
 
 impl Engine {

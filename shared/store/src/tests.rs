@@ -3,6 +3,7 @@
 
 mod consumers;
 mod cursors;
+mod failover;
 mod fixture;
 mod lists;
 mod migrations;

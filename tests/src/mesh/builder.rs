@@ -1,7 +1,7 @@
 //! Settings of a mesh, and its start.
 
 use super::{Inner, Layout, Mesh, Role, part::Part, temporary, write_secret};
-use crate::{Database, Engine};
+use crate::{Database, Engine, Postgres};
 use std::{
     path::PathBuf,
     sync::{Arc, Mutex},
@@ -20,13 +20,21 @@ pub struct Builder {
 
 impl Builder {
     pub(super) fn new(layout: Layout, engine: Engine) -> Builder {
-        assert!(layout == Layout::OneProcess || engine == Engine::Postgres, "processes share no files");
-        let builder = Builder { layout, engine, folder: temporary(), database: None, settings: Vec::new(), gateways: None };
-        let builder = builder.set("ONE_LOG_FORMAT", "json").set("ONE_GATEWAY_CORS_ORIGINS", "https://app.example.com");
+        let builder = Builder::bare(layout, engine);
         match engine {
             Engine::Sqlite => builder,
             Engine::Postgres => builder.on(Database::create()),
         }
+    }
+
+    pub(super) fn with_server(layout: Layout, server: &Postgres) -> Builder {
+        Builder::bare(layout, Engine::Postgres).on(Database::on(server.url()))
+    }
+
+    fn bare(layout: Layout, engine: Engine) -> Builder {
+        assert!(layout == Layout::OneProcess || engine == Engine::Postgres, "processes share no files");
+        let builder = Builder { layout, engine, folder: temporary(), database: None, settings: Vec::new(), gateways: None };
+        builder.set("ONE_LOG_FORMAT", "json").set("ONE_GATEWAY_CORS_ORIGINS", "https://app.example.com")
     }
 
     fn on(mut self, database: Database) -> Builder {

@@ -59,19 +59,31 @@ fn of_code(code: &str) -> Option<fn(Arc<sqlx::Error>) -> Error> {
     match code {
         // idle_in_transaction_session_timeout: the loan is over.
         "25P03" => Some(|_| Error::Expired),
-        // Postgres: serialization, deadlock, lock timeout; shut down; out of disk, memory, connections.
-        "40001" | "40P01" | "55P03" | "57P01" | "57P02" | "57P03" | "53100" | "53200" | "53300" => Some(Error::NotKept),
-        // SQLite: busy, locked, I/O error, full, and the extended codes of the first two that we can meet.
-        "5" | "6" | "10" | "13" | "261" | "262" | "517" => Some(Error::NotKept),
-        _ => None,
+        // Postgres: serialization, deadlock, lock timeout; shut down; a replica after a failover; out of disk, memory, connections; its disk
+        // does not work.
+        "40001" | "40P01" | "55P03" | "57P01" | "57P02" | "57P03" | "57P05" | "25006" | "53100" | "53200" | "53300" | "58030" => Some(Error::NotKept),
+        // The connection is lost.
+        postgres if postgres.len() == 5 => postgres.starts_with("08").then_some(Error::NotKept),
+        sqlite => of_sqlite(sqlite.parse().ok()?),
     }
+}
+
+/// The low byte of a code says what, the rest where.
+fn of_sqlite(code: u32) -> Option<fn(Arc<sqlx::Error>) -> Error> {
+    const BUSY: u32 = 5;
+    const LOCKED: u32 = 6;
+    const READ_ONLY: u32 = 8;
+    const IO: u32 = 10;
+    const FULL: u32 = 13;
+    const CANNOT_OPEN: u32 = 14;
+    matches!(code & 0xff, BUSY | LOCKED | READ_ONLY | IO | FULL | CANNOT_OPEN).then_some(Error::NotKept)
 }
 
 impl From<sqlx::Error> for Error {
     fn from(cause: sqlx::Error) -> Self {
         let told = match &cause {
             sqlx::Error::PoolTimedOut => return Self::Busy,
-            sqlx::Error::Io(_) | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed | sqlx::Error::BeginFailed => Some(Error::NotKept as _),
+            sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed | sqlx::Error::BeginFailed => Some(Error::NotKept as _),
             sqlx::Error::Database(database) => database.code().and_then(|code| of_code(&code)),
             _ => None,
         };

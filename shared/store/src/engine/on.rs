@@ -12,7 +12,7 @@ use super::{
 use chassis::telemetry::Step;
 use futures::{FutureExt, Stream, TryStreamExt, future::BoxFuture};
 use sqlx::{
-    AssertSqlSafe, Either, Executor, PgConnection, PgPool, SqlSafeStr, SqlStr, SqliteConnection,
+    AssertSqlSafe, Either, Executor, PgConnection, SqlSafeStr, SqlStr, SqliteConnection,
     postgres::{PgArguments, PgQueryResult},
     query_with,
     sqlite::{SqliteArguments, SqliteQueryResult},
@@ -23,9 +23,9 @@ use std::{borrow::Cow, mem::replace};
 pub(crate) enum On<'c> {
     Readers(&'c Sqlite),
     /// Alone on a connection: it sees all rows.
-    Pool(&'c PgPool),
+    Pool(&'c postgres::Pool),
     /// In a transaction of its own, behind the wall.
-    Walled(&'c PgPool, Scope),
+    Walled(&'c postgres::Pool, Scope),
     Transaction(&'c mut Transaction),
 }
 
@@ -98,11 +98,11 @@ impl<'c> On<'c> {
                 let result = on_sqlite(reader.connection()?, text, arguments(values), take).await;
                 reader.settle(result)
             }
-            (Self::Pool(pool), Values::Postgres(values)) => Ok(on_postgres(&mut *pool.acquire().await?, text, values, take).await?),
+            (Self::Pool(pool), Values::Postgres(values)) => pool.acquire().await?.run(async |connection| on_postgres(connection, text, values, take).await).await,
             (Self::Walled(pool, scope), Values::Postgres(values)) => {
                 let mut transaction = postgres::begin(pool, "BEGIN READ ONLY", &scope).await?;
                 // Dropped: the ROLLBACK goes out with the pool's own ping, nobody waits for it.
-                Ok(on_postgres(&mut transaction, text, values, take).await?)
+                transaction.run(async |connection| on_postgres(connection, text, values, take).await).await
             }
             (Self::Transaction(transaction), values) => {
                 transaction.settle().await?;
@@ -124,7 +124,7 @@ async fn in_transaction(open: &mut Open, text: Text, values: Values, take: &mut 
             let mut slot = turn.loan().await?.slot().lock().await;
             Ok(on_sqlite(slot.as_mut().ok_or(Error::Expired)?, text, arguments(values), take).await)
         }
-        (Open::Postgres(open), Values::Postgres(values)) => Ok(on_postgres(open, text, values, take).await),
+        (Open::Postgres(open), Values::Postgres(values)) => open.run(async |connection| on_postgres(connection, text, values, take).await).await.map(Ok),
         _ => unreachable!("values are made for the engine"),
     }
 }

@@ -1,6 +1,6 @@
 //! An open transaction of either engine, and what spoils it. Its futures are boxed, as in [`on`](super::on).
 
-use super::{Dialect, Error, Result, postgres, sqlite::Turn};
+use super::{Dialect, Error, Result, postgres::Held, sqlite::Turn};
 use futures::{FutureExt, future::BoxFuture};
 use sqlx::Postgres;
 use std::mem::replace;
@@ -8,7 +8,7 @@ use std::mem::replace;
 /// A transaction as its engine holds it.
 pub(crate) enum Open {
     Sqlite(Turn),
-    Postgres(sqlx::Transaction<'static, Postgres>),
+    Postgres(Held<sqlx::Transaction<'static, Postgres>>),
 }
 
 /// An [`Open`] whose destructor is compiled here, and with it sqlx's, not again in each crate that lets go of a transaction.
@@ -87,7 +87,7 @@ impl Transaction {
             }
             match self.kept.take() {
                 Open::Sqlite(turn) => turn.keep().await,
-                Open::Postgres(transaction) => postgres::commit(transaction).await,
+                Open::Postgres(transaction) => transaction.commit().await,
             }
         }
         .boxed()
@@ -99,7 +99,7 @@ impl Transaction {
             match self.kept.take() {
                 Open::Sqlite(turn) => turn.undo().await,
                 // Read committed: it saw nothing else.
-                Open::Postgres(transaction) => transaction.rollback().await.map_err(Error::not_kept),
+                Open::Postgres(transaction) => transaction.rollback().await,
             }
         }
         .boxed()
