@@ -19,6 +19,8 @@ mod keys;
 mod kill;
 mod limits;
 mod lists;
+mod load;
+mod outage;
 mod privileges;
 mod redis;
 mod replicas;

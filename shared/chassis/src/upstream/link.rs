@@ -33,8 +33,9 @@ pub(super) type Dial = Shared<BoxFuture<'static, Option<Sender>>>;
 const CONNECT: Duration = Duration::from_secs(2);
 /// A dead address is tried again so often while others answer.
 const AGAIN: Duration = Duration::from_secs(1);
-const PING: Duration = Duration::from_secs(10);
-const PONG: Duration = Duration::from_secs(5);
+/// A service that stands still is found within both, so that callers are told before most of their deadlines; a busy one has that long.
+const PING: Duration = Duration::from_secs(3);
+const PONG: Duration = Duration::from_secs(3);
 /// What stalled streams hold back must not count against the others: eight of them would fill hyper's default and block the connection.
 /// Each is bounded by its own window.
 const CONNECTION_WINDOW: u32 = 1 << 30;
