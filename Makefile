@@ -1,6 +1,6 @@
 # What a developer types. `.ci/run` is `make lint test`.
 
-.PHONY: run build test lint fmt bench tools
+.PHONY: run build test soak lint fmt bench tools
 
 run:
 	cargo run --release
@@ -13,6 +13,11 @@ build:
 test: tools
 	cargo build --workspace --all-targets
 	tests/postgres cargo test --workspace
+
+# What takes too long for every day: kill -9, 20 times for each role, engine and layout.
+soak: tools
+	cargo build --workspace --all-targets
+	ONE_TEST_KILL_ROUNDS=20 tests/postgres cargo test -p tests --test mesh kill::
 
 lint: tools
 	cargo fmt --all --check
