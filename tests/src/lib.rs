@@ -15,6 +15,7 @@
 mod caller;
 pub mod collector;
 mod create;
+mod forgetful;
 mod key_file;
 mod mesh;
 mod orders;
@@ -31,6 +32,7 @@ pub mod tools;
 mod wait;
 
 pub use caller::{Caller, Sending};
+pub use forgetful::{Disk, Unsynced};
 pub use key_file::read_key;
 pub use mesh::{Builder, Layout, Mesh, Role};
 pub use postgres::{Database, Engine, PASSWORD, Postgres};

@@ -8,7 +8,7 @@ const WRITERS: usize = 16;
 const BETWEEN: u128 = 150;
 
 /// `make soak` wants more of them.
-fn rounds() -> usize {
+pub(crate) fn rounds() -> usize {
     std::env::var("ONE_TEST_KILL_ROUNDS").map_or(2, |rounds| rounds.parse().expect("a number of rounds"))
 }
 

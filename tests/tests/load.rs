@@ -9,7 +9,9 @@ use crate::{
 };
 use contract::{
     events::v1::{Event, watch_events_request::From},
-    identity::v1::{CreateGroupRequest, CreateKeyRequest, Group, GroupSettings, Key, KeyState, ListKeysRequest, RevokeKeyRequest, UpdateGroupRequest},
+    identity::v1::{
+        CreateGroupRequest, CreateKeyRequest, Group, GroupSettings, Key, KeyState, ListKeysRequest, RevokeKeyRequest, UpdateGroupRequest,
+    },
     ontology::v1::{CreateThingRequest, DeleteThingRequest, ListThingsRequest, Thing, UpdateThingRequest},
 };
 use std::{

@@ -8,6 +8,7 @@ mod clients;
 mod contract;
 mod credentials;
 mod discovery;
+mod disk;
 mod drain;
 mod first_run;
 mod groups;

@@ -1,7 +1,7 @@
 //! Settings of a mesh, and its start.
 
 use super::{Inner, Layout, Mesh, Role, part::Part, temporary, write_secret};
-use crate::{Database, Engine, Postgres};
+use crate::{Database, Disk, Engine, Postgres};
 use std::{
     path::PathBuf,
     sync::{Arc, Mutex},
@@ -53,6 +53,13 @@ impl Builder {
     pub fn set(mut self, name: &str, value: &str) -> Builder {
         self.settings.push((name.to_owned(), value.to_owned()));
         self
+    }
+
+    /// With its files, in one process on SQLite, on a disk that can be full and can lose its power.
+    pub fn on_a_forgetful_disk(self) -> (Builder, Disk) {
+        assert!(self.engine == Engine::Sqlite, "Postgres has files of its own");
+        let disk = Disk::new(self.folder.join("disk"), self.folder.join("onemesh-0"));
+        (disk.settings().iter().fold(self, |builder, (name, value)| builder.set(name, value)), disk)
     }
 
     /// So many gateways before one of each service.

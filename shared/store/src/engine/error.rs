@@ -83,7 +83,9 @@ impl From<sqlx::Error> for Error {
     fn from(cause: sqlx::Error) -> Self {
         let told = match &cause {
             sqlx::Error::PoolTimedOut => return Self::Busy,
-            sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed | sqlx::Error::BeginFailed => Some(Error::NotKept as _),
+            sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed | sqlx::Error::BeginFailed => {
+                Some(Error::NotKept as _)
+            }
             sqlx::Error::Database(database) => database.code().and_then(|code| of_code(&code)),
             _ => None,
         };

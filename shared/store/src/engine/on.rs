@@ -98,7 +98,9 @@ impl<'c> On<'c> {
                 let result = on_sqlite(reader.connection()?, text, arguments(values), take).await;
                 reader.settle(result)
             }
-            (Self::Pool(pool), Values::Postgres(values)) => pool.acquire().await?.run(async |connection| on_postgres(connection, text, values, take).await).await,
+            (Self::Pool(pool), Values::Postgres(values)) => {
+                pool.acquire().await?.run(async |connection| on_postgres(connection, text, values, take).await).await
+            }
             (Self::Walled(pool, scope), Values::Postgres(values)) => {
                 let mut transaction = postgres::begin(pool, "BEGIN READ ONLY", &scope).await?;
                 // Dropped: the ROLLBACK goes out with the pool's own ping, nobody waits for it.
@@ -124,7 +126,9 @@ async fn in_transaction(open: &mut Open, text: Text, values: Values, take: &mut 
             let mut slot = turn.loan().await?.slot().lock().await;
             Ok(on_sqlite(slot.as_mut().ok_or(Error::Expired)?, text, arguments(values), take).await)
         }
-        (Open::Postgres(open), Values::Postgres(values)) => open.run(async |connection| on_postgres(connection, text, values, take).await).await.map(Ok),
+        (Open::Postgres(open), Values::Postgres(values)) => {
+            open.run(async |connection| on_postgres(connection, text, values, take).await).await.map(Ok)
+        }
         _ => unreachable!("values are made for the engine"),
     }
 }
