@@ -1,13 +1,14 @@
 //! SIGTERM: what is under way ends well, and what is open says how to go on.
 
 use crate::{
+    load::Load,
     support::{events_about, product},
-    watch::{assert_gap_free, next, settled, take},
+    watch::{assert_gap_free, next, settled, take, targets},
 };
 use bytes::Bytes;
 use contract::{
     Reason,
-    events::v1::{WatchEventsResponse, watch_events_request::From},
+    events::v1::{Event, WatchEventsResponse, watch_events_request::From},
     ontology::v1::{CreateThingRequest, Thing},
 };
 use http::{Method, StatusCode};
@@ -17,10 +18,11 @@ use std::{
     time::{Duration, Instant},
 };
 use tests::{
-    Engine, Layout, Mesh, Process, Refused, Role, eventually,
+    Engine, Layout, Mesh, Postgres, Process, Refused, Role, eventually,
     raw::{Half, Raw, frame},
     run,
 };
+use tokio::{io::AsyncWriteExt, net::TcpStream};
 use tonic::{Code, Streaming};
 
 /// So long may the whole end take.
@@ -139,5 +141,121 @@ fn in_one_process_every_watch_is_told_its_cursor() {
             assert!(end.metadata.get("cursor").is_some_and(|cursor| !cursor.is_empty()), "{end:?}");
         }
         exits_0(process, begun).await;
+    });
+}
+
+/// A client that has an open stream and goes on for ever, whatever it is told: it never reads.
+async fn deaf(to: SocketAddr) -> TcpStream {
+    let mut stream = TcpStream::connect(to).await.unwrap();
+    let frame = |kind: u8, flags: u8, id: u8, body: &[u8]| [&[0, 0, u8::try_from(body.len()).unwrap(), kind, flags, 0, 0, 0, id], body].concat();
+    let text = |text: &str| [&[u8::try_from(text.len()).unwrap()], text.as_bytes()].concat();
+    let fields = [
+        vec![0x83, 0x86], // POST, http
+        [vec![0x04], text("/grpc.health.v1.Health/Watch")].concat(),
+        [vec![0x01], text("localhost")].concat(),
+        [vec![0x0f, 0x10], text("application/grpc")].concat(),
+        [vec![0x00], text("te"), text("trailers")].concat(),
+    ];
+    let (settings, headers, data) = (frame(4, 0, 0, &[]), frame(1, 4, 1, &fields.concat()), frame(0, 1, 1, &[0; 5]));
+    stream.write_all(&[&b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[..], &settings, &headers, &data].concat()).await.unwrap();
+    stream
+}
+
+/// Until nobody is there to hear it.
+async fn pings(mut deaf: TcpStream) {
+    const PING: [u8; 17] = [0, 0, 8, 6, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8];
+    while deaf.write_all(&PING).await.is_ok() {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+/// Whoever is there: silent, idle, deaf, half way through a call, at work, or watching.
+async fn ends_whoever_is_there(layout: Layout, engine: Engine, victim: Role) {
+    let mesh = Mesh::start(layout, engine).await;
+    let _shown = mesh.show_logs_of_a_failure();
+    let load = Load::begin(&mesh, 16).await;
+    let mut stream = load.tenant.watch(From::Now(true)).await;
+    let from = next(&mut stream).await.cursor;
+    let door = mesh.addr(victim, 0);
+    let silent = TcpStream::connect(door).await.unwrap();
+    let idle = load.tenant.owner().reconnected(mesh.gateway());
+    idle.who_am_i().await;
+    let deaf = tokio::spawn(pings(deaf(door).await));
+    let call = Raw::call("/one.ontology.v1.ThingService/CreateThing", Bytes::new()).key(load.tenant.key());
+    let half = Half::begin(call, mesh.gateway(), frame(&[0; 100]).slice(..10)).await;
+    load.writes(100).await;
+    let (process, begun) = (mesh.take(victim, 0), Instant::now());
+    process.signal("TERM");
+    exits_0(process, begun).await;
+    deaf.await.unwrap();
+    drop((silent, idle, half));
+
+    mesh.start_again(victim, 0);
+    load.writes(100).await;
+    let tenant = load.tenant.clone();
+    load.end().await;
+    let last = tenant.create("the last").await.id;
+    let (mut seen, cursor) = until(&mut stream, &last, from.clone()).await;
+    if !targets(&seen).contains(&last) {
+        seen.extend(until(&mut tenant.watch(From::Cursor(cursor)).await, &last, String::new()).await.0);
+    }
+    assert_gap_free(&seen);
+    let (all, _) = until(&mut tenant.watch(From::Cursor(from)).await, &last, String::new()).await;
+    assert_eq!(targets(&seen), targets(&all), "neither a gap nor anything twice");
+}
+
+/// The events up to that one, or to the stream's end, and the last cursor.
+async fn until(stream: &mut Streaming<WatchEventsResponse>, last: &str, mut cursor: String) -> (Vec<Event>, String) {
+    let mut events = Vec::new();
+    while !targets(&events).iter().any(|target| target == last) {
+        let Ok(Some(answer)) = tokio::time::timeout(BOUND, stream.message()).await.expect("an answer, or the end") else { break };
+        events.extend(answer.events);
+        cursor = answer.cursor;
+    }
+    (events, cursor)
+}
+
+#[test]
+fn one_process_on_sqlite_ends_whoever_is_there() {
+    run(Layout::OneProcess, Engine::Sqlite, |_| ends_whoever_is_there(Layout::OneProcess, Engine::Sqlite, Role::Gateway));
+}
+
+#[test]
+fn the_gateway_of_a_split_mesh_ends_whoever_is_there() {
+    run(Layout::Split, Engine::Postgres, |_| ends_whoever_is_there(Layout::Split, Engine::Postgres, Role::Gateway));
+}
+
+#[test]
+fn the_ontology_of_a_split_mesh_ends_whoever_is_there() {
+    run(Layout::Split, Engine::Postgres, |_| ends_whoever_is_there(Layout::Split, Engine::Postgres, Role::Ontology));
+}
+
+#[test]
+fn the_identity_of_a_split_mesh_ends_whoever_is_there() {
+    run(Layout::Split, Engine::Postgres, |_| ends_whoever_is_there(Layout::Split, Engine::Postgres, Role::Identity));
+}
+
+#[test]
+fn the_events_of_a_split_mesh_ends_whoever_is_there() {
+    run(Layout::Split, Engine::Postgres, |_| ends_whoever_is_there(Layout::Split, Engine::Postgres, Role::Events));
+}
+
+/// A database that never answers keeps nobody from ending, whether the process knows it or not.
+#[test]
+fn a_process_whose_database_stands_still_ends() {
+    run(Layout::OneProcess, Engine::Postgres, |_| async {
+        let postgres = Postgres::start();
+        let mesh = Mesh::on(Layout::OneProcess, &postgres).start().await;
+        let _shown = mesh.show_logs_of_a_failure();
+        let load = Load::begin(&mesh, 16).await;
+        load.writes(100).await;
+        postgres.signal("STOP");
+        let (process, begun) = (mesh.take(Role::Gateway, 0), Instant::now());
+        process.signal("TERM");
+        exits_0(process, begun).await;
+        postgres.signal("CONT");
+        mesh.start_again(Role::Gateway, 0);
+        load.writes(100).await;
+        load.end().await;
     });
 }

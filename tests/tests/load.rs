@@ -5,12 +5,12 @@
 
 use crate::{
     support::{list_all, never, product},
-    watch::{assert_gap_free, take},
+    watch::{assert_gap_free, settle, take},
 };
 use contract::{
     events::v1::{Event, watch_events_request::From},
     identity::v1::{
-        CreateGroupRequest, CreateKeyRequest, Group, GroupSettings, Key, KeyState, ListKeysRequest, RevokeKeyRequest, UpdateGroupRequest,
+        CreateGroupRequest, CreateKeyRequest, Group, GroupLimits, GroupSettings, Key, KeyState, ListKeysRequest, RevokeKeyRequest, UpdateGroupRequest,
     },
     ontology::v1::{CreateThingRequest, DeleteThingRequest, ListThingsRequest, Thing, UpdateThingRequest},
 };
@@ -57,7 +57,15 @@ pub(crate) struct Load {
 
 impl Load {
     pub(crate) async fn begin(mesh: &Mesh, writers: usize) -> Load {
-        let tenant = crate::watch::settled(mesh).await;
+        let limits = GroupLimits {
+            key_requests_per_minute: Some(-1),
+            key_requests_per_day: Some(-1),
+            requests_per_minute: Some(-1),
+            requests_per_day: Some(-1),
+            ..GroupLimits::default()
+        };
+        let group = Group { name: "busy".to_owned(), tier: "enterprise".to_owned(), limits: Some(limits), ..Group::default() };
+        let tenant = settle(mesh.tenant_like(group).await).await;
         let (ledger, stop) = (Arc::<Mutex<Ledger>>::default(), Arc::<AtomicBool>::default());
         let writer = |_| Writer { caller: tenant.owner().clone(), group: tenant.group.id.clone(), ledger: ledger.clone(), stop: stop.clone() };
         let writers = (0..writers).map(|number| tokio::spawn(writer(number).write())).collect();

@@ -41,7 +41,10 @@ pub(crate) fn assert_gap_free(events: &[Event]) {
 
 /// A tenant whose own creation is in the log already: it comes from another service than its things, and so in no order with them.
 pub(crate) async fn settled(mesh: &Mesh) -> Tenant {
-    let tenant = mesh.tenant().await;
+    settle(mesh.tenant().await).await
+}
+
+pub(crate) async fn settle(tenant: Tenant) -> Tenant {
     let key = tenant.who_am_i().await.key.unwrap_or_default();
     events_about(&tenant, &tenant.group.id, 1).await;
     events_about(&tenant, &key.id, 1).await;
