@@ -82,7 +82,7 @@ impl Disk {
             replay.follow(record);
             rest = after;
         }
-        for file in fs::read_dir(&self.data).expect("the process's folder").flatten().filter(|file| is_recorded(file)) {
+        for file in fs::read_dir(&self.data).expect("the process's folder").flatten().filter(is_recorded) {
             fs::remove_file(file.path()).expect("a file of ours");
         }
         let mut journal = Vec::new();
@@ -200,12 +200,12 @@ impl Record<'_> {
     fn apply_partly(&self, content: &mut Vec<u8>) {
         let mut offset = self.offset;
         for sector in self.data.chunks(SECTOR) {
-            if Uuid::new_v4().as_u128() % 2 == 0 {
+            if Uuid::new_v4().as_u128().is_multiple_of(2) {
                 Record { kind: b'W', name: self.name, offset, data: sector }.apply(content);
             }
             offset += sector.len();
         }
-        if self.kind == b'T' && Uuid::new_v4().as_u128() % 2 == 0 {
+        if self.kind == b'T' && Uuid::new_v4().as_u128().is_multiple_of(2) {
             self.apply(content);
         }
     }

@@ -107,3 +107,32 @@ impl From<Error> for Refusal {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_passes_is_told_from_what_is_a_bug() {
+        for (code, passes) in [
+            ("5", true),      // busy
+            ("517", true),    // busy, snapshot
+            ("778", true),    // I/O error, write
+            ("1034", true),   // I/O error, fsync
+            ("13", true),     // full
+            ("776", true),    // read only, rollback
+            ("1", false),     // SQL error
+            ("2067", false),  // unique
+            ("11", false),    // corrupt
+            ("57P01", true),  // shut down
+            ("25006", true),  // read only
+            ("08006", true),  // connection failure
+            ("53100", true),  // disk full
+            ("22021", false), // a character: its low byte would be SQLite's busy
+            ("23505", false), // unique
+            ("42601", false), // syntax
+        ] {
+            assert_eq!(of_code(code).is_some(), passes, "{code}");
+        }
+    }
+}
