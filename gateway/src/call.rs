@@ -15,9 +15,12 @@ use chassis::{
 use contract::{Method, Reason, Refusal, id::GroupId};
 use futures::future::BoxFuture;
 use http::{HeaderMap, HeaderValue, Request, header};
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering::Relaxed},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    task::{Context, Poll},
 };
 use tokio::time::Instant;
 use tonic::body::Body;
@@ -118,10 +121,19 @@ pub struct InGroup {
 pub struct Ends {
     /// The answer ends with the first refusal of these.
     pub until: Vec<BoxFuture<'static, Refusal>>,
+    /// Asked before each frame of a stream.
+    pub standing: Option<Box<dyn Stands>>,
     /// The whole answer must be there by then.
     pub late: Option<Instant>,
     /// Where the answer's `x-cost` is charged.
     pub charge: Option<(Arc<dyn Charges>, Windows)>,
+}
+
+/// Whether the next frame of a stream may still be passed on.
+pub trait Stands: Send {
+    /// Ready when it may, or the stream must end; pending while nobody knows, and then nothing is passed on. Wakes the task also when
+    /// there is no frame and the stream has to end.
+    fn poll_stands(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Refusal>>;
 }
 
 /// Counts bytes.

@@ -5,17 +5,15 @@ use crate::{
     call::{InGroup, Known},
     credential::Presented,
     guard::Guard,
+    standing::{Look, Stream},
 };
 use chassis::{
     acting::{acting, authorize, not_found},
     changes::{Caller, Feed, Fresh, Identity, Leased, Line, Proven},
 };
 use contract::{Method, Reason, Refusal, id::GroupId};
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 use uuid::Uuid;
-
-/// An open stream asks its state so often.
-const AGAIN: Duration = Duration::from_millis(250);
 
 /// The caches and identity behind them.
 pub struct Callers<I> {
@@ -95,12 +93,6 @@ impl<I: Identity> Callers<I> {
         Ok(fresh)
     }
 
-    /// Who it is now that was known when its stream was opened.
-    async fn again(&self, before: &Known) -> Result<Known, Refusal> {
-        let (key, credential, proved) = (before.key, before.caller.credential.id, before.proved);
-        known(key, self.proven.get(key, |_| self.check(credential, proved)).await?)
-    }
-
     /// Where the caller acts, and as what.
     ///
     /// # Errors
@@ -112,34 +104,25 @@ impl<I: Identity> Callers<I> {
             Some(line) => line,
             None => Box::pin(self.lines.get(key, |_| self.identity.group(group))).await?, // seldom, so out of the way
         };
-        let line = line.ok_or_else(not_found)?;
-        let acting = acting(&caller.grants, &line.groups, method).ok_or_else(not_found)?;
-        let scopes = authorize(acting.role, caller.scopes, method)?;
-        Ok(InGroup { acting, scopes, quotas: line.quotas })
+        in_group(caller, line, method)
     }
 
-    /// Ends when the caller could no longer open the same stream with the same rights.
-    pub async fn changed(&self, before: &Known, asked: Option<GroupId>, method: &Method, acting: InGroup) -> Refusal {
-        loop {
-            tokio::time::sleep(AGAIN).await;
-            if let Some(refusal) = self.differs(before, asked, method, acting).await {
-                return refusal;
-            }
-        }
+    /// How a stream's caller stands by what may be trusted now.
+    pub(crate) fn look(&self, of: &Stream) -> Look {
+        let Some((proven, left)) = self.proven.lease(of.known.key) else { return Look::Unknown };
+        let Some((line, of_line)) = self.lines.lease(of.group().as_u128()) else { return Look::Unknown };
+        if of.is_same(known(of.known.key, proven), line) { Look::Same(left.min(of_line)) } else { Look::Changed }
     }
 
-    async fn differs(&self, before: &Known, asked: Option<GroupId>, method: &Method, acting: InGroup) -> Option<Refusal> {
-        let now = async {
-            let known = self.again(before).await?;
-            let now = self.acting(&known.caller, asked, method).await?;
-            Ok::<_, Refusal>(known.caller.has_access_of(&before.caller) && (now.acting, now.scopes) == (acting.acting, acting.scopes))
-        };
-        match now.await {
-            Ok(true) => None,
-            Ok(false) => Some(access_changed()),
-            Err(away) if away.reason() == Reason::IdentityUnavailable => Some(away),
-            Err(_) => Some(access_changed()),
-        }
+    /// The same, when it has to be asked.
+    ///
+    /// # Errors
+    /// Identity cannot be asked.
+    pub(crate) async fn look_again(&self, of: &Stream) -> Result<bool, Refusal> {
+        let (key, credential, proved) = (of.known.key, of.known.caller.credential.id, of.known.proved);
+        let proven = self.proven.get(key, |_| self.check(credential, proved)).await?;
+        let line = self.lines.get(of.group().as_u128(), |_| self.identity.group(of.group())).await?;
+        Ok(of.is_same(known(key, proven), line))
     }
 }
 
@@ -148,7 +131,13 @@ fn known(key: u128, proven: Proven) -> Result<Known, Refusal> {
     state.map(|caller| Known { key, proved, caller })
 }
 
-fn access_changed() -> Refusal {
-    let sentence = "what you may see has changed; open the stream again with the last cursor";
-    Refusal::new(Reason::AccessChanged, sentence).retry(Duration::from_secs(1))
+/// Where the caller acts who wants to act in the first group of that line.
+pub(crate) fn in_group(caller: &Caller, line: Option<Arc<Line>>, method: &Method) -> Result<InGroup, Refusal> {
+    let line = line.ok_or_else(not_found)?;
+    let acting = acting(&caller.grants, &line.groups, method).ok_or_else(not_found)?;
+    let scopes = authorize(acting.role, caller.scopes, method)?;
+    Ok(InGroup { acting, scopes, quotas: line.quotas })
 }
+
+#[cfg(test)]
+mod trials;

@@ -28,6 +28,7 @@ pub mod ship;
 mod signed;
 mod spread;
 pub mod stack;
+mod standing;
 mod tail;
 
 pub use gateway::{Error, Gateway, Options, build};

@@ -52,6 +52,11 @@ impl Tail {
         ended.map_or(Poll::Pending, Poll::Ready)
     }
 
+    /// Before each frame, so that none passes once its caller may not be trusted any more; whoever is slow to find out is silent meanwhile.
+    fn poll_standing(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Refusal>> {
+        self.ends.standing.as_mut().map_or(Poll::Ready(Ok(())), |standing| standing.poll_stands(context))
+    }
+
     fn poll_body(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
         let Some(body) = &mut self.body else { return Poll::Ready(None) };
         match &self.trace {
@@ -117,6 +122,11 @@ impl http_body::Body for Tail {
             if let Poll::Ready(refusal) = this.poll_end(context) {
                 return Poll::Ready(Some(Ok(this.end(&refusal))));
             }
+        }
+        match this.poll_standing(context) {
+            Poll::Ready(Ok(())) => {}
+            Poll::Ready(Err(refusal)) => return Poll::Ready(Some(Ok(this.end(&refusal)))),
+            Poll::Pending => return this.poll_end(context).map(|refusal| Some(Ok(this.end(&refusal)))),
         }
         match this.poll_body(context) {
             Poll::Ready(frame) => {

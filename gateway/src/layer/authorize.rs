@@ -4,10 +4,10 @@ use crate::{
     call::Call,
     callers::Callers,
     stack::{Answer, Layer, Next},
+    standing::{Standing, Stream},
 };
 use chassis::changes::Identity;
 use contract::{Reason, Refusal, id::GroupId};
-use futures::FutureExt;
 use http::{HeaderMap, HeaderName};
 use std::sync::Arc;
 
@@ -32,11 +32,11 @@ fn malformed() -> Refusal {
 }
 
 impl<I: Identity> Authorize<I> {
-    /// Ends an open stream as soon as it could not be opened again.
+    /// Ends an open stream as soon as it could not be opened again, and lets nothing pass while that is not known.
     fn watch(&self, call: &mut Call) {
         let (Some(known), Some(acting)) = (call.caller.clone(), call.acting) else { return };
-        let (callers, asked, method) = (self.0.clone(), call.asked, call.method());
-        call.ends.until.push(async move { callers.changed(&known, asked, method, acting).await }.boxed());
+        let stream = Stream { known, asked: call.asked, method: call.method(), acting };
+        call.ends.standing = Some(Box::new(Standing::new(self.0.clone(), stream)));
     }
 }
 
@@ -60,12 +60,10 @@ impl<I: Identity> Layer for Authorize<I> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::{
-        call::Ends,
-        layer::testing::{House, call, caller, group, ok, routed},
-    };
+    use crate::layer::testing::{House, call, caller, group, ok, routed};
     use chassis::principal::Grant;
     use contract::{Role, Scope, Scopes};
+    use std::{future::poll_fn, task::Poll, time::Duration};
 
     const GET: &str = "/one.ontology.v1.ThingService/GetThing";
     const KEYS: &str = "/one.identity.v1.KeyService/ListKeys";
@@ -116,18 +114,20 @@ mod tests {
         assert_eq!(refusal.reason(), Reason::InvalidMetadata);
     }
 
-    /// What ends a stream of key 1 after `change`.
+    /// What ends a silent stream of key 1 after `change`.
     async fn ends(change: impl AsyncFnOnce(&House)) -> Refusal {
         let house = House::new();
         let mut call = routed(call(WATCH, &[]));
         call.caller = Some(house.known().await);
         Authorize(house.callers.clone()).call(&mut call, &|_: &mut Call| ok()).await.unwrap();
-        let Ends { mut until, .. } = std::mem::take(&mut call.ends);
-        let mut until = until.pop().unwrap();
-        tokio::time::advance(std::time::Duration::from_secs(5)).await;
-        assert!(futures::poll!(&mut until).is_pending(), "nothing has changed");
+        let mut standing = std::mem::take(&mut call.ends).standing.unwrap();
+        let mut ended = std::pin::pin!(poll_fn(|context| match standing.poll_stands(context) {
+            Poll::Ready(Err(refusal)) => Poll::Ready(refusal),
+            Poll::Ready(Ok(())) | Poll::Pending => Poll::Pending,
+        }));
+        assert!(tokio::time::timeout(Duration::from_secs(5), &mut ended).await.is_err(), "nothing has changed");
         change(&house).await;
-        until.await
+        ended.await
     }
 
     #[tokio::test(start_paused = true)]

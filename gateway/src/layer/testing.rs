@@ -116,6 +116,7 @@ pub(crate) struct Fake {
     verified: AtomicUsize,
     checked: AtomicUsize,
     away: AtomicBool,
+    silent: AtomicBool,
     revoked: AtomicBool,
     archived: Mutex<Vec<u128>>,
 }
@@ -132,6 +133,11 @@ impl Fake {
 
     pub(crate) fn leave(&self) {
         self.away.store(true, SeqCst);
+    }
+
+    /// It takes questions and answers none, or goes on.
+    pub(crate) fn silence(&self, silent: bool) {
+        self.silent.store(silent, SeqCst);
     }
 
     pub(crate) fn archive(&self, group: u128) {
@@ -163,6 +169,9 @@ impl Identity for Fake {
     }
 
     async fn check(&self, _: Uuid) -> Result<Fresh<Proven>, Refusal> {
+        while self.silent.load(SeqCst) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
         self.here()?;
         self.checked.fetch_add(1, SeqCst);
         Ok(self.proven())

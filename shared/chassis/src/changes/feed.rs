@@ -85,24 +85,34 @@ impl Feed {
 
     /// The answer to the question that was sent at `asked`, whenever it arrives. One that would leave a gap extends nothing, nor does
     /// one that may have left something out.
+    ///
+    /// A lease that was lost is not mended: what was cached under it is asked again under the next, for identity may have come back
+    /// with another history (a backup, a standby that lacked the last commits) whose numbers look like those of the first.
     pub fn answered(&self, asked: Duration, answer: &Changes) {
-        let whole = {
-            let mut log = self.log.write().unwrap_or_else(PoisonError::into_inner);
-            self.append(&mut log, answer)
-        };
-        if whole {
-            // Last: who sees the longer lease sees the news.
-            self.trusted.fetch_max(nanos(asked + LEASE), Release);
+        let mut log = self.log.write().unwrap_or_else(PoisonError::into_inner);
+        if !self.append(&mut log, answer) {
+            return;
         }
+        let (now, until) = (self.clock.now(), asked + LEASE);
+        if self.trusted() <= now && now < until {
+            self.forget(&mut log);
+        }
+        // Last: who sees the longer lease sees the news.
+        self.trusted.fetch_max(nanos(until), Release);
+    }
+
+    /// All ask again: no cursor is as young.
+    fn forget(&self, log: &mut Log) {
+        log.recent.clear();
+        log.oldest = self.news.load(Relaxed) + 1;
+        self.news.store(log.oldest, Release);
     }
 
     /// Whether all that changed before the question is known now.
     fn append(&self, log: &mut Log, answer: &Changes) -> bool {
         if answer.reset {
-            log.recent.clear();
-            log.oldest = self.news.load(Relaxed) + 1; // no cursor is as young: all ask again
+            self.forget(log);
             log.position = answer.head;
-            self.news.store(log.oldest, Release);
             return true;
         }
         if answer.after > log.position {
@@ -249,6 +259,7 @@ mod tests {
     #[test]
     fn a_reader_sees_what_changed_after_its_cursor_and_only_its_own_ids() {
         let (feed, clock) = feed();
+        feed.answered(clock.now(), &answer(0, 0, &[]));
         let cursor = AtomicU64::new(feed.news());
         feed.answered(clock.now(), &answer(0, 2, &[1, 2]));
         assert!(feed.changed(&cursor, &[id(9), id(2)]));
@@ -269,6 +280,23 @@ mod tests {
         assert!(feed.changed(&cursor, &[id(u128::MAX)]));
         let young = AtomicU64::new(feed.news());
         assert!(!feed.changed(&young, &[id(0)]));
+    }
+
+    #[test]
+    fn a_lease_that_was_lost_leaves_nothing_to_the_next() {
+        let (feed, clock) = feed();
+        feed.answered(clock.now(), &answer(0, 4, &[1, 2, 3, 4]));
+        let cursor = AtomicU64::new(feed.news());
+        clock.advance(LEASE - MS);
+        feed.answered(clock.now(), &answer(4, 4, &[]));
+        assert!(!feed.changed(&cursor, &[id(9)]), "it was held all the time");
+        let late = clock.now();
+        clock.advance(LEASE);
+        feed.answered(late, &answer(4, 4, &[]));
+        assert!(!feed.alive() && !feed.changed(&cursor, &[id(9)]), "an answer that is too late begins no lease");
+        feed.answered(clock.now(), &answer(4, 4, &[]));
+        assert!(feed.alive() && feed.changed(&cursor, &[id(9)]), "who knows which history these numbers count");
+        assert!(!feed.changed(&AtomicU64::new(feed.news()), &[id(9)]));
     }
 
     #[test]

@@ -70,6 +70,11 @@ impl<V: Clone + Send + Sync + 'static> Leased<V> {
 
     /// The value, if it may be trusted now.
     pub fn current(&self, key: u128) -> Option<V> {
+        self.lease(key).map(|(value, _)| value)
+    }
+
+    /// The same, and how long it may be trusted if nothing more is heard.
+    pub fn lease(&self, key: u128) -> Option<(V, Duration)> {
         let shard = self.shard(key).read().unwrap_or_else(PoisonError::into_inner);
         self.trusted(shard.young.get(&key)?)
     }
@@ -82,7 +87,7 @@ impl<V: Clone + Send + Sync + 'static> Leased<V> {
         F: Future<Output = Result<Fresh<V>, Refusal>> + Send,
     {
         let slot = self.slot(key);
-        if let Some(value) = self.trusted(&slot) {
+        if let Some((value, _)) = self.trusted(&slot) {
             return Ok(value);
         }
         let before = slot.landed.load(Acquire);
@@ -108,21 +113,21 @@ impl<V: Clone + Send + Sync + 'static> Leased<V> {
             let (asked, cursor) = (self.feed.clock().now(), self.feed.news().into());
             let fresh = ask(slot.value()).await?;
             slot.learn(Known { fresh, asked, cursor });
-            if let Some(value) = self.trusted(slot) {
+            if let Some((value, _)) = self.trusted(slot) {
                 return Ok(value);
             }
         }
         Err(unavailable())
     }
 
-    fn trusted(&self, slot: &Slot<V>) -> Option<V> {
+    fn trusted(&self, slot: &Slot<V>) -> Option<(V, Duration)> {
         let known = slot.known.read().unwrap_or_else(PoisonError::into_inner);
         let known = known.as_ref()?;
         let trusted = self.feed.trusted(); // the lease before the news
-        let young = self.feed.clock().now() < trusted.max(known.asked + LEASE);
+        let left = trusted.max(known.asked + LEASE).checked_sub(self.feed.clock().now()).filter(|left| !left.is_zero())?;
         let lives = known.fresh.expires.is_none_or(|at| self.feed.clock().micros() < at);
-        let current = young && lives && !self.feed.changed(&known.cursor, &known.fresh.ids);
-        current.then(|| known.fresh.value.clone())
+        let current = lives && !self.feed.changed(&known.cursor, &known.fresh.ids);
+        current.then(|| (known.fresh.value.clone(), left))
     }
 
     fn shard(&self, key: u128) -> &RwLock<Generations<V>> {
@@ -271,8 +276,36 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_is_left_of_a_lease_counts_from_the_question_or_from_the_feeds() {
+        let house = House::new();
+        assert_eq!(house.cache.lease(5), None);
+        assert_eq!(house.get(5).await, Ok(1));
+        house.clock.advance(200 * MS);
+        assert_eq!(house.cache.lease(5), Some((1, 500 * MS)));
+        house.hears(0, 0, &[]);
+        assert_eq!(house.get(5).await, Ok(2), "after a silence it is asked again");
+        house.clock.advance(100 * MS);
+        house.hears(0, 0, &[]);
+        assert_eq!(house.cache.lease(5), Some((2, LEASE)));
+        house.clock.advance(LEASE);
+        assert_eq!(house.cache.lease(5), None);
+    }
+
+    #[tokio::test]
+    async fn what_a_lease_has_left_behind_is_asked_again_when_there_is_a_new_one() {
+        let house = House::new();
+        house.hears(0, 0, &[]);
+        assert_eq!(house.get(5).await, Ok(1));
+        house.clock.advance(LEASE);
+        // Identity was restored from a backup meanwhile: the numbers are the same, what they stand for is not.
+        house.hears(0, 0, &[]);
+        assert_eq!(house.get(5).await, Ok(2));
+    }
+
+    #[tokio::test]
     async fn news_of_an_id_make_old_what_depends_on_it() {
         let house = House::new();
+        house.hears(0, 0, &[]);
         assert_eq!(house.get(5).await, Ok(1));
         house.hears(0, 1, &[9]);
         assert_eq!(house.get(5).await, Ok(1));
@@ -285,6 +318,7 @@ mod tests {
     #[tokio::test]
     async fn news_that_come_while_it_asks_make_it_ask_once_more() {
         let house = House::new();
+        house.hears(0, 0, &[]);
         let answer = house.cache.get(5, |_| async {
             let first = house.asked.fetch_add(1, Release) == 0;
             if first {
