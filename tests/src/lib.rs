@@ -8,6 +8,7 @@
 //! * [`raw`] speaks HTTP where a gRPC client would be too polite;
 //! * [`peer`] writes HTTP/2 frames that no library would;
 //! * [`collector::Collector`] takes the spans and metrics that a mesh exports;
+//! * a [`Wire`] between a gateway and identity can be slow, silent or cut;
 //! * [`eventually`] waits for a condition, never for a time.
 //!
 //! Nothing outlives the test binary, however it ends: see [`reaper`].
@@ -30,6 +31,7 @@ mod run;
 mod tenant;
 pub mod tools;
 mod wait;
+mod wire;
 
 pub use caller::{Caller, Sending};
 pub use forgetful::{Disk, Unsynced};
@@ -42,3 +44,4 @@ pub use refused::{Refused, Refuses, reason};
 pub use run::run;
 pub use tenant::Tenant;
 pub use wait::{eventually, within};
+pub use wire::{Fault, Wire};

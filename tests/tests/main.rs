@@ -27,6 +27,7 @@ mod redis;
 mod replicas;
 mod requests;
 mod resume;
+mod revocation;
 mod support;
 mod telemetry;
 mod things;

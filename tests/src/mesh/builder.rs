@@ -1,7 +1,7 @@
 //! Settings of a mesh, and its start.
 
 use super::{Inner, Layout, Mesh, Role, part::Part, temporary, write_secret};
-use crate::{Database, Disk, Engine, Postgres};
+use crate::{Database, Disk, Engine, Postgres, Wire};
 use std::{
     path::PathBuf,
     sync::{Arc, Mutex},
@@ -16,6 +16,7 @@ pub struct Builder {
     database: Option<Database>,
     settings: Vec<(String, String)>,
     gateways: Option<usize>,
+    wires: Vec<Wire>,
 }
 
 impl Builder {
@@ -33,7 +34,7 @@ impl Builder {
 
     fn bare(layout: Layout, engine: Engine) -> Builder {
         assert!(layout == Layout::OneProcess || engine == Engine::Postgres, "processes share no files");
-        let builder = Builder { layout, engine, folder: temporary(), database: None, settings: Vec::new(), gateways: None };
+        let builder = Builder { layout, engine, folder: temporary(), database: None, settings: Vec::new(), gateways: None, wires: Vec::new() };
         builder.set("ONE_LOG_FORMAT", "json").set("ONE_GATEWAY_CORS_ORIGINS", "https://app.example.com")
     }
 
@@ -68,6 +69,11 @@ impl Builder {
         Builder { gateways: Some(number), ..self }
     }
 
+    /// All gateways but the first reach identity over one of these each.
+    pub fn wired(self, wires: &[Wire]) -> Builder {
+        Builder { wires: wires.to_vec(), ..self }
+    }
+
     /// Starts it.
     pub async fn start(self) -> Mesh {
         tokio::task::spawn_blocking(|| self.start_now()).await.expect("the mesh starts")
@@ -85,6 +91,9 @@ impl Builder {
                 let gateways = self.gateways.filter(|_| role == Role::Gateway);
                 let begun = self.begin(Some(role), gateways.unwrap_or(replicas));
                 let urls: Vec<String> = begun.iter().map(|part| format!("http://{}", part.addr(role.word()))).collect();
+                if role == Role::Identity {
+                    self.wires.iter().for_each(|wire| wire.leads_to(begun[0].addr(role.word())));
+                }
                 self = self.set(&format!("ONE_{}_URL", role.word().to_uppercase()), &urls.join(","));
                 parts.extend(begun);
             }
@@ -109,6 +118,9 @@ impl Builder {
         }
         // A gateway has no URL: nobody calls it from inside.
         settings.extend(self.settings.iter().filter(|(name, _)| name != "ONE_GATEWAY_URL").cloned());
+        if let Some(wire) = number.checked_sub(1).filter(|_| role == Some(Role::Gateway)).and_then(|number| self.wires.get(number)) {
+            settings.push(("ONE_IDENTITY_URL".to_owned(), format!("http://{}", wire.addr()))); // the last one counts
+        }
         Part::new(name, role, data, settings)
     }
 }
