@@ -1,6 +1,6 @@
 # What a developer types. `.ci/run` is `make lint test`.
 
-.PHONY: run build test soak lint fmt bench tools
+.PHONY: run build test soak lint fmt bench fuzz tools
 
 run:
 	cargo run --release
@@ -25,7 +25,7 @@ lint: tools
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps
 	tests/arrows
 	cd proto && ../tests/node/node_modules/.bin/buf lint
-	bash -n tests/install tests/postgres tests/redis .ci/run
+	bash -n tests/install tests/postgres tests/redis fuzz/run .ci/run
 	tests/python/.venv/bin/python -m compileall -q tests/python/*.py
 	for file in tests/node/*.js; do node --check $$file; done
 
@@ -38,6 +38,10 @@ bench:
 	command -v redis-server >/dev/null || apt-get install -y -qq redis-server
 	cargo build --release -p mesh -p bench
 	target/release/bench
+
+# Each fuzz target for FUZZ_SECONDS, 60 unless told; `make test` runs their seeds.
+fuzz:
+	fuzz/run
 
 # Postgres, grpcurl, and Python and Node clients generated from the protos, where they are missing.
 tools:

@@ -8,6 +8,8 @@
 //! A thing's state, its event and the remembered answer are one transaction (see [`store`]); this crate adds one read and one write to it.
 
 mod check;
+#[doc(hidden)]
+pub mod fuzzing;
 mod load;
 mod migrations;
 mod pack;

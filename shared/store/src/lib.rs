@@ -27,6 +27,8 @@ pub mod cursor;
 mod db;
 mod engine;
 pub mod etag;
+#[doc(hidden)]
+pub mod fuzzing;
 mod lease;
 pub mod list;
 mod log_client;

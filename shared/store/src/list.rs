@@ -42,6 +42,8 @@ pub use page::Page;
 pub use query::Query;
 pub use walk::Walk;
 
+pub(crate) use page_token::Bound as PageToken;
+
 use contract::{Paged, Refusal};
 
 /// What can be listed, and how.
