@@ -19,8 +19,11 @@ pub use pack::pack;
 pub use principal::principal;
 pub use token::token;
 
-/// All of them, by the names of their binaries and seeds.
-pub const TARGETS: [(&str, fn(&[u8])); 7] = [
+/// A target, under the name of its binary and its seeds.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// All of them.
+pub const TARGETS: [Target; 7] = [
     ("credential", credential),
     ("filter", filter),
     ("json_properties", json_properties),
