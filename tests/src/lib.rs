@@ -21,6 +21,7 @@ mod key_file;
 mod mesh;
 mod orders;
 pub mod peer;
+mod port;
 mod postgres;
 mod process;
 pub mod raw;

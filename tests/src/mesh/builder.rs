@@ -1,7 +1,7 @@
 //! Settings of a mesh, and its start.
 
 use super::{Inner, Layout, Mesh, Role, part::Part, temporary, write_secret};
-use crate::{Database, Disk, Engine, Postgres, Wire};
+use crate::{Database, Disk, Engine, Postgres, Wire, port};
 use std::{
     path::PathBuf,
     sync::{Arc, Mutex},
@@ -114,7 +114,7 @@ impl Builder {
         let data = self.folder.join(&name);
         let mut settings = vec![("ONE_DATA_DIR".to_owned(), data.display().to_string())];
         for listener in ["ADMIN", role.unwrap_or(Role::Gateway).word()] {
-            settings.push((format!("ONE_{}_ADDR", listener.to_uppercase()), "127.0.0.1:0".to_owned()));
+            settings.push((format!("ONE_{}_ADDR", listener.to_uppercase()), port::free().to_string()));
         }
         // A gateway has no URL: nobody calls it from inside.
         settings.extend(self.settings.iter().filter(|(name, _)| name != "ONE_GATEWAY_URL").cloned());
