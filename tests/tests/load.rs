@@ -45,6 +45,8 @@ pub(crate) struct Ledger {
     pub(crate) refusals: BTreeMap<String, usize>,
     /// Changes that were acknowledged.
     pub(crate) count: usize,
+    /// How often each rpc was called.
+    pub(crate) attempts: BTreeMap<&'static str, usize>,
 }
 
 /// Writers under way.
@@ -95,9 +97,12 @@ impl Load {
         for writer in self.writers {
             writer.await.expect("a writer is refused for reasons that pass only");
         }
-        let ledger = std::mem::take(&mut *self.ledger.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut ledger = std::mem::take(&mut *self.ledger.lock().unwrap_or_else(PoisonError::into_inner));
         ledger.states_are_there(&self.tenant).await;
         ledger.events_are_there(&self.tenant).await;
+        for last in ["CreateThing", "CreateKey"] {
+            *ledger.attempts.entry(last).or_default() += 1;
+        }
         ledger
     }
 }
@@ -125,16 +130,16 @@ impl Writer {
 
     async fn thing(&self, delete: bool) {
         let request = CreateThingRequest { thing: Some(product("A")), request_id: never(), ..Default::default() };
-        let thing = self.insist(async || self.caller.things().create_thing(bounded(&request)).await).await;
+        let thing = self.insist("CreateThing", async || self.caller.things().create_thing(bounded(&request)).await).await;
         let id = thing.id.clone();
         self.told(&self.group, &id, "entity_created", |ledger| ledger.things.insert(thing.id.clone(), thing));
         let renamed = Thing { id: id.clone(), name: "B".to_owned(), ..Thing::default() };
         let request = UpdateThingRequest { thing: Some(renamed), request_id: never(), ..Default::default() };
-        let thing = self.insist(async || self.caller.things().update_thing(bounded(&request)).await).await;
+        let thing = self.insist("UpdateThing", async || self.caller.things().update_thing(bounded(&request)).await).await;
         self.told(&self.group, &id, "entity_updated", |ledger| ledger.things.insert(thing.id.clone(), thing));
         if delete {
             let request = DeleteThingRequest { id: id.clone(), request_id: never(), ..Default::default() };
-            let thing = self.insist(async || self.caller.things().delete_thing(bounded(&request)).await).await;
+            let thing = self.insist("DeleteThing", async || self.caller.things().delete_thing(bounded(&request)).await).await;
             self.told(&self.group, &id, "entity_archived", |ledger| ledger.things.insert(thing.id.clone(), thing));
         }
     }
@@ -142,12 +147,12 @@ impl Writer {
     async fn key(&self) {
         let key = Key { name: "a key".to_owned(), role: "group_user".to_owned(), scopes: vec!["*".to_owned()], ..Key::default() };
         let request = CreateKeyRequest { key: Some(key), request_id: never(), ..Default::default() };
-        let made = self.insist(async || self.caller.keys().create_key(bounded(&request)).await).await;
+        let made = self.insist("CreateKey", async || self.caller.keys().create_key(bounded(&request)).await).await;
         let key = made.key.expect("an answer has a key");
         let id = key.id.clone();
         self.told(&self.group, &id, "api_key_generated", |ledger| ledger.keys.insert(key.id.clone(), key));
         let request = RevokeKeyRequest { id: id.clone(), request_id: never(), ..Default::default() };
-        let key = self.insist(async || self.caller.keys().revoke_key(bounded(&request)).await).await;
+        let key = self.insist("RevokeKey", async || self.caller.keys().revoke_key(bounded(&request)).await).await;
         self.told(&self.group, &id, "api_key_revoked", |ledger| ledger.keys.insert(key.id.clone(), key));
     }
 
@@ -155,26 +160,31 @@ impl Writer {
         let settings = GroupSettings { allow_parent_access: Some(true), ..GroupSettings::default() }; // its log is to be read
         let group = Group { name: "A".to_owned(), settings: Some(settings), ..Group::default() };
         let request = CreateGroupRequest { group: Some(group), parent_id: self.group.clone(), request_id: never(), ..Default::default() };
-        let group = self.insist(async || self.caller.groups().create_group(bounded(&request)).await).await;
+        let group = self.insist("CreateGroup", async || self.caller.groups().create_group(bounded(&request)).await).await;
         let id = group.id.clone();
         self.told(&id, &id, "group_created", |ledger| ledger.groups.insert(group.id.clone(), group));
         let renamed = Group { id: id.clone(), name: "B".to_owned(), ..Group::default() };
         let update_mask = crate::support::mask(&["name"]);
         let request = UpdateGroupRequest { group: Some(renamed), update_mask, request_id: never(), ..Default::default() };
-        let group = self.insist(async || self.caller.groups().update_group(bounded(&request)).await).await;
+        let group = self.insist("UpdateGroup", async || self.caller.groups().update_group(bounded(&request)).await).await;
         self.told(&id, &id, "group_updated", |ledger| ledger.groups.insert(group.id.clone(), group));
     }
 
     fn told<T>(&self, group: &str, target: &str, event: &str, keep: impl FnOnce(&mut Ledger) -> T) {
-        let mut ledger = self.ledger.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut ledger = self.ledger();
         *ledger.events.entry((group.to_owned(), target.to_owned(), event.to_owned())).or_default() += 1;
         ledger.count += 1;
         keep(&mut ledger);
     }
 
+    fn ledger(&self) -> MutexGuard<'_, Ledger> {
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Again and again until it is answered.
-    async fn insist<T, F: Future<Output = Result<Response<T>, Status>>>(&self, call: impl Fn() -> F) -> T {
+    async fn insist<T, F: Future<Output = Result<Response<T>, Status>>>(&self, rpc: &'static str, call: impl Fn() -> F) -> T {
         loop {
+            *self.ledger().attempts.entry(rpc).or_default() += 1;
             match call().await {
                 Ok(answer) => return answer.into_inner(),
                 Err(status) => self.refused(&status),
@@ -191,7 +201,7 @@ impl Writer {
             }
             None => format!("{:?}", status.code()), // the gateway is gone, and the client says what it thinks of that
         };
-        let mut ledger = self.ledger.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut ledger = self.ledger();
         *ledger.refusals.entry(word).or_default() += 1;
     }
 }

@@ -23,6 +23,7 @@ mod lists;
 mod load;
 mod outage;
 mod privileges;
+mod recorded;
 mod redis;
 mod replicas;
 mod requests;
