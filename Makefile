@@ -14,10 +14,10 @@ test: tools
 	cargo build --workspace --all-targets
 	tests/postgres cargo test --workspace
 
-# What takes too long for every day: kill -9, 20 times for each role, engine and layout.
+# What takes too long for every day: kill -9, 20 times for each role, engine and layout, and 40 power cuts.
 soak: tools
 	cargo build --workspace --all-targets
-	ONE_TEST_KILL_ROUNDS=20 tests/postgres cargo test -p tests --test mesh kill::
+	ONE_TEST_KILL_ROUNDS=20 tests/postgres cargo test -p tests --test mesh -- kill:: disk::
 
 lint: tools
 	cargo fmt --all --check

@@ -58,6 +58,24 @@ impl Postgres {
         Postgres(Orders::to("tests/postgres", &["--orders"], "postgres://"))
     }
 
+    /// One with its tables on a disk that [`fill`](Postgres::fill) fills.
+    ///
+    /// # Panics
+    /// If it is not installed, or we may not mount a disk: root may, and where the system lets others have namespaces, everybody.
+    pub fn start_on_a_small_disk() -> Postgres {
+        Postgres(Orders::to("tests/postgres", &["--orders", "--small"], "postgres://"))
+    }
+
+    /// No table grows any more.
+    pub fn fill(&self) {
+        self.0.order("fill");
+    }
+
+    /// There is room again.
+    pub fn free(&self) {
+        self.0.order("free");
+    }
+
     /// As its superuser.
     pub fn url(&self) -> &str {
         self.0.said()
