@@ -6,6 +6,7 @@ use crate::{
     guard::Guard,
     layer::{Authenticate, Authorize, BadOrigin, Deadline, Edge, Forward, Limit, OWN, Respond, Router, Service, Shed, Sizes, Tracing},
     limiter::Limiter,
+    probe::Probe,
     record::{Recorder, Records},
     redis::Link,
     stack::{Next, Stacked, stack},
@@ -23,6 +24,7 @@ use chassis::{
     upstream::Upstream,
 };
 use contract::pool;
+use futures::future::join_all;
 use std::{fmt, sync::Arc, time::Duration};
 use tokio_util::sync::CancellationToken;
 use tonic::{body::Body, service::Routes};
@@ -69,6 +71,8 @@ pub struct Gateway<I, L> {
     limiter: Arc<L>,
     health: Health,
     lease: Need,
+    readiness: Readiness,
+    probes: Vec<Probe>,
     recorder: Arc<Recorder>,
     records: Option<Records>,
 }
@@ -121,7 +125,9 @@ where
     }
     let (health, own) = own(&options).await;
     let gateway = Gateway {
+        probes: options.services.iter().map(|service| Probe::new(service, &health)).collect(),
         lease: options.readiness.needs("the change feed of identity"),
+        readiness: options.readiness.clone(),
         identity: options.identity.clone(),
         limiter: options.limiter.clone(),
         feed: feed.clone(),
@@ -198,25 +204,30 @@ impl<I: Identity, L: Limiter> Gateway<I, L> {
         self.recorder.clone()
     }
 
-    /// Follows the change feed until `stop`, says whether its lease is held, and does what the limiter has to do beside counting. Records nobody asked for are not kept.
+    /// Follows the change feed until `stop`, says whether its lease is held and whether the services serve, and does what the limiter has to
+    /// do beside counting. Records nobody asked for are not kept.
     pub async fn run(self, stop: CancellationToken) {
-        let Self { feed, identity, limiter, health, lease, records, .. } = self;
+        let Self { feed, identity, limiter, health, lease, readiness, probes, records, .. } = self;
         drop(records);
         let follow = feed.clone().run(identity, stop.clone());
-        let look = stop.run_until_cancelled(look(&feed, &health, &lease));
-        futures::join!(follow, look, limiter.run(stop.clone()));
+        let look = stop.run_until_cancelled(look(&feed, &lease, &readiness, &health));
+        let probe = stop.run_until_cancelled(join_all(probes.into_iter().map(Probe::run)));
+        futures::join!(follow, look, probe, limiter.run(stop.clone()));
     }
 }
 
-/// The process is ready as long as the lease is held.
-async fn look(feed: &Feed, health: &Health, lease: &Need) {
-    let mut held = false;
+/// The process is ready as long as the lease is held, and serves as long as it is ready.
+async fn look(feed: &Feed, lease: &Need, readiness: &Readiness, health: &Health) {
+    let (mut held, mut serves) = (false, false);
     loop {
         if feed.alive() != held {
             held = !held;
             lease.set(held);
-            health.all(held).await;
             tracing::info!(held, "the lease of the change feed");
+        }
+        if readiness.missing().is_none() != serves {
+            serves = !serves;
+            health.all(serves).await;
         }
         tokio::time::sleep(LOOK).await;
     }

@@ -21,6 +21,7 @@ pub use edge::{BadOrigin, Edge};
 pub use forward::{Forward, Service};
 pub use limit::Limit;
 pub use respond::Respond;
+pub(crate) use route::check;
 pub use route::{OWN, Router};
 pub use shed::Shed;
 pub use sizes::Sizes;

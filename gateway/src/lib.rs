@@ -21,6 +21,7 @@ mod ids;
 pub mod layer;
 pub mod limiter;
 mod page;
+mod probe;
 mod quota;
 pub mod record;
 pub mod redis;

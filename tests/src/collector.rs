@@ -101,6 +101,11 @@ impl Collector {
         self.kept().spans.iter().filter(|sent| hex(&sent.span.trace_id) == trace_id).cloned().collect()
     }
 
+    /// The spans of that name that have come so far.
+    pub fn named(&self, name: &str) -> Vec<Sent> {
+        self.kept().spans.iter().filter(|sent| sent.span.name == name).cloned().collect()
+    }
+
     /// What has come of a histogram so far.
     pub fn measured(&self, name: &str) -> Vec<Measured> {
         let kept = self.kept();

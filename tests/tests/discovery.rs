@@ -1,10 +1,11 @@
 //! Health and reflection, as tools ask for them; and what is none of ours.
 
+use crate::support::health;
 use contract::Reason;
 use http::{Method, StatusCode};
 use tests::{
     Mesh, on_every_mesh,
-    raw::{Raw, frame, frames},
+    raw::{Raw, frame},
 };
 use tonic::Code;
 
@@ -24,15 +25,7 @@ on_every_mesh![
 
 async fn health_answers_for_all_and_for_each_service(mesh: Mesh) {
     for service in ["", "one.identity.v1.GroupService", "one.identity.v1.KeyService", "one.ontology.v1.ThingService", "one.events.v1.EventService"] {
-        // HealthCheckRequest { service } is one string in field 1.
-        let mut body = Vec::new();
-        if !service.is_empty() {
-            body.extend([0x0a, u8::try_from(service.len()).unwrap()]);
-            body.extend(service.as_bytes());
-        }
-        let answer = Raw::call("/grpc.health.v1.Health/Check", frame(&body)).http2(mesh.gateway()).await;
-        assert_eq!(answer.code(), Code::Ok, "{service}: {answer:?}");
-        assert_eq!(frames(answer.body)[0].1.as_ref(), [0x08, 1], "{service} is SERVING");
+        assert_eq!(health(mesh.gateway(), service).await, 1, "{service} is SERVING");
     }
     for page in ["/livez", "/readyz"] {
         assert_eq!(Raw::new(Method::GET, page, "").http1(mesh.gateway()).await.status, StatusCode::OK, "{page}");

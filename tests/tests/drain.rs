@@ -28,7 +28,7 @@ use tonic::{Code, Streaming};
 /// So long may the whole end take.
 const BOUND: Duration = Duration::from_secs(30);
 
-async fn ends(stream: &mut Streaming<WatchEventsResponse>) -> Refused {
+pub(crate) async fn ends(stream: &mut Streaming<WatchEventsResponse>) -> Refused {
     tokio::time::timeout(BOUND, async {
         loop {
             match stream.message().await {

@@ -6,8 +6,12 @@ use contract::{
 };
 use prost_types::{FieldMask, Struct};
 use serde_json::Value;
-use tests::{Caller, eventually};
-use tonic::{Response, Status};
+use std::net::SocketAddr;
+use tests::{
+    Caller, eventually,
+    raw::{Raw, frame, frames},
+};
+use tonic::{Code, Response, Status};
 
 /// An id that never was.
 pub(crate) fn never() -> String {
@@ -107,4 +111,17 @@ pub(crate) async fn metric(admin: std::net::SocketAddr, name: &str, labels: &[&s
     let text = String::from_utf8_lossy(&page.body).into_owned();
     let of_it = text.lines().filter(|line| line.split(['{', ' ']).next() == Some(name) && labels.iter().all(|label| line.contains(label)));
     of_it.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).reduce(|sum, value| sum + value)
+}
+
+/// What `grpc.health.v1` of that port says of a service, or of the whole process (`""`): 1 is SERVING, 2 NOT_SERVING.
+pub(crate) async fn health(door: SocketAddr, service: &str) -> u8 {
+    // HealthCheckRequest { service } is one string in field 1.
+    let length = u8::try_from(service.len()).unwrap();
+    let body = if length == 0 { Vec::new() } else { [&[0x0a, length], service.as_bytes()].concat() };
+    let answer = Raw::call("/grpc.health.v1.Health/Check", frame(&body)).http2(door).await;
+    assert_eq!(answer.code(), Code::Ok, "{service}: {answer:?}");
+    match frames(answer.body)[0].1.as_ref() {
+        [0x08, status] => *status,
+        other => panic!("{other:?} is no HealthCheckResponse"),
+    }
 }

@@ -130,6 +130,25 @@ async fn a_client_that_does_not_sample_is_obeyed(layout: Layout) {
     assert!(collector.spans(UNSAMPLED).is_empty(), "{:?}", collector.spans(UNSAMPLED));
 }
 
+/// A gateway asks each service how it is, every second; that is nobody's call.
+#[test]
+fn questions_of_health_are_counted_and_have_no_span() {
+    run(Layout::Split, Engine::Postgres, |_| async {
+        const OTHER: &str = "_OTHER";
+        let collector = Collector::start().await;
+        let mesh = exporting(Layout::Split, Engine::Postgres, &collector).start().await;
+        eventually("questions", || async {
+            collector.measured("rpc.server.call.duration").into_iter().find(|point| point.attribute("rpc.method") == OTHER)
+        })
+        .await;
+        let tenant = mesh.tenant().await;
+        let thing = traced(&tenant).create("A").await;
+        events_about(&tenant, &thing.id, 1).await;
+        eventually("the spans of a later call", || async { way(&collector.spans(TRACE)) }).await;
+        assert!(collector.named(OTHER).is_empty(), "{:?}", collector.named(OTHER));
+    });
+}
+
 #[test]
 fn a_client_that_does_not_sample_is_obeyed_in_one_process() {
     run(Layout::OneProcess, Engine::Postgres, |_| a_client_that_does_not_sample_is_obeyed(Layout::OneProcess));

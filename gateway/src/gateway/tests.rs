@@ -297,6 +297,20 @@ async fn plain_http_and_grpc_web_share_the_port() {
 }
 
 #[tokio::test]
+async fn it_serves_as_long_as_its_process_is_ready() {
+    use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
+    let house = House::open().await;
+    let mut watch = HealthClient::new(house.channel.clone()).watch(HealthCheckRequest::default()).await.unwrap().into_inner();
+    let mut status = async || watch.message().await.unwrap().unwrap().status();
+    assert_eq!(status().await, ServingStatus::Serving);
+    let store = house.readiness.needs("a store");
+    assert_eq!(status().await, ServingStatus::NotServing);
+    store.set(true);
+    assert_eq!(status().await, ServingStatus::Serving);
+    house.close().await;
+}
+
+#[tokio::test]
 async fn health_and_reflection_answer_anybody_and_name_only_what_is_public() {
     use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
     use tonic_reflection::pb::v1::{

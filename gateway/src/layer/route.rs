@@ -53,6 +53,11 @@ fn own() -> &'static [Method] {
     &*METHODS
 }
 
+/// `Check` of `grpc.health.v1`, of whomever it is asked.
+pub(crate) fn check() -> &'static Method {
+    &own()[0]
+}
+
 fn rpc(service: &str, name: &str, client_streaming: bool, server_streaming: bool) -> Method {
     Method {
         path: format!("/{service}/{name}"),

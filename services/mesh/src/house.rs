@@ -8,6 +8,7 @@ use crate::{
     doors::{Door, Doors},
     failure::Failure,
     front,
+    pulse::Pulse,
     role::{Role, Roles},
     settings::Settings,
     stores,
@@ -117,10 +118,10 @@ impl House {
             health.push(own);
         }
         for resident in &residents {
-            resident.health.all(true).await;
+            self.work.spawn(self.pulse(resident).run(self.drain.clone()));
         }
         started.set(true);
-        self.work.spawn(self.stop.clone().run_until_cancelled_owned(announce_ready(announce, self.ready.clone())));
+        self.work.spawn(self.stop.clone().run_until_cancelled_owned(announce_ready(announce, self.ready.clone(), health.clone())));
         drain::orderly(signals, &health, &self.ready, self.settings.drain.linger, &self.drain).await;
         doors.closed().await;
         self.move_out(residents).await;
@@ -163,6 +164,11 @@ impl House {
         if self.roles.has(Role::Gateway) { room } else { room.counted(self.metrics.calls()) }
     }
 
+    fn pulse(&self, resident: &Resident) -> Pulse {
+        let (db, health) = (resident.db.clone(), resident.health.clone());
+        Pulse { service: resident.role.word(), db, health, need: self.ready.needs(stores::name(resident.role)) }
+    }
+
     async fn open(&self, role: Role) -> Result<Db, Failure> {
         let mode = if self.settings.migrate { Mode::Apply } else { Mode::Check };
         stores::open(&self.settings, role, &self.secrets, &self.clock, mode).await
@@ -189,10 +195,15 @@ impl House {
     }
 }
 
-/// Said once calls are answered: in a gateway not before identity has been heard.
-async fn announce_ready(announce: Announce, ready: Readiness) {
+/// Said once calls are answered, and whoever asks for its health is told so: in a gateway not before identity has been heard.
+async fn announce_ready(announce: Announce, ready: Readiness, health: Vec<Health>) {
     while ready.missing().is_some() {
         tokio::time::sleep(LOOK).await;
+    }
+    for health in health {
+        while !health.serves().await {
+            tokio::time::sleep(LOOK).await;
+        }
     }
     announce.ready();
 }

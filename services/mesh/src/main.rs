@@ -10,6 +10,7 @@ mod failure;
 mod front;
 mod house;
 mod operate;
+mod pulse;
 mod role;
 mod settings;
 mod stores;

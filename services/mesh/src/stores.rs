@@ -30,6 +30,16 @@ pub(crate) async fn open(settings: &Settings, role: Role, secrets: &Secrets, clo
     Db::open(options).await.map_err(Failure::from)
 }
 
+/// As readiness names it.
+pub(crate) fn name(role: Role) -> &'static str {
+    match role {
+        Role::Identity => "the store of identity",
+        Role::Ontology => "the store of ontology",
+        Role::Events => "the store of events",
+        Role::Gateway => unreachable!("the gateway keeps nothing"),
+    }
+}
+
 fn url(settings: &Settings) -> String {
     if settings.database_url.is_empty() { format!("sqlite:{}", settings.data_dir.display()) } else { settings.database_url.clone() }
 }

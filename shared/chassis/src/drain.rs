@@ -35,7 +35,7 @@ pub async fn orderly(asked: impl Future<Output = ()>, health: &[Health], ready: 
     asked.await;
     ready.leave();
     for health in health {
-        health.all(false).await;
+        health.end().await;
     }
     tokio::time::sleep(linger).await;
     drain.cancel();

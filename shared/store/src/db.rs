@@ -11,9 +11,12 @@ use chassis::{
 };
 use contract::id::GroupId;
 use futures::{FutureExt, future::BoxFuture};
-use std::{path::PathBuf, sync::Arc};
-use tokio::sync::Notify;
+use std::{io, path::PathBuf, sync::Arc, time::Duration};
+use tokio::{sync::Notify, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+/// So long may a store take to answer the least of questions: longer than a full house takes to say so.
+const ANSWER: Duration = Duration::from_secs(10);
 
 /// A service's schema on SQLite or Postgres. Clones are the same store.
 #[derive(Clone)]
@@ -165,6 +168,19 @@ impl Db {
     #[must_use]
     pub fn news(&self) -> &Arc<Notify> {
         &self.0.news
+    }
+
+    /// Whether the store answers; one that has more to do than it can is there. Takes 10 s at most.
+    ///
+    /// # Errors
+    /// It does not, and why.
+    pub async fn answers(&self) -> Result<()> {
+        let asked = self.system("whether it answers").sql("select id from schema_secret").opt::<(i64,)>();
+        match timeout(ANSWER, asked).await {
+            Ok(Ok(_) | Err(Error::Busy)) => Ok(()),
+            Ok(Err(error)) => Err(error),
+            Err(_) => Err(sqlx::Error::from(io::Error::from(io::ErrorKind::TimedOut)).into()),
+        }
     }
 
     /// Serves who is already waiting, then closes files and connections. Dropping alone closes them at some later moment.

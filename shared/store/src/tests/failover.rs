@@ -76,3 +76,28 @@ async fn who_waits_behind_others_meets_overload_and_who_waits_where_nothing_move
     db.close().await;
     case.end().await;
 }
+
+#[tokio::test]
+async fn a_store_whose_connections_are_all_in_use_is_there() {
+    let (case, db) = case(1).await;
+    let system = db.system("test");
+    let held = system.begin().await.unwrap();
+    let (_taken, answer, ended) = tokio::join!(biased; system.begin(), db.answers(), held.undo());
+    ended.unwrap();
+    answer.expect("it is busy, not away");
+    db.close().await;
+    case.end().await;
+}
+
+#[tokio::test]
+async fn a_store_is_there_until_nothing_moves_in_it() {
+    let (case, db) = case(1).await;
+    db.answers().await.unwrap();
+    let held = db.system("test").begin().await.unwrap();
+    let refused = db.answers().await.unwrap_err();
+    assert!(matches!(refused, Error::NotKept(_)), "{refused}");
+    db.answers().await.expect("another pool took its place");
+    drop(held);
+    db.close().await;
+    case.end().await;
+}
