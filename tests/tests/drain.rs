@@ -1,6 +1,7 @@
 //! SIGTERM: what is under way ends well, and what is open says how to go on.
 
 use crate::{
+    follower::Follower,
     load::Load,
     support::{events_about, product},
     watch::{assert_gap_free, next, settled, take, targets},
@@ -174,8 +175,7 @@ async fn ends_whoever_is_there(layout: Layout, engine: Engine, victim: Role) {
     let mesh = Mesh::start(layout, engine).await;
     let _shown = mesh.show_logs_of_a_failure();
     let load = Load::begin(&mesh, 16).await;
-    let mut stream = load.tenant.watch(From::Now(true)).await;
-    let from = next(&mut stream).await.cursor;
+    let (mut stream, from) = Follower::from_now(load.tenant.owner()).await.into_parts();
     let door = mesh.addr(victim, 0);
     let silent = TcpStream::connect(door).await.unwrap();
     let idle = load.tenant.owner().reconnected(mesh.gateway());

@@ -11,6 +11,7 @@ mod discovery;
 mod disk;
 mod drain;
 mod first_run;
+mod follower;
 mod groups;
 mod guessing;
 mod hostile;

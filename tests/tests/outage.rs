@@ -2,15 +2,13 @@
 
 use crate::{
     drain::ends,
+    follower::Follower,
     load::{Ledger, Load},
     recorded::{each_attempt_is_on_record, no_attempt_is_on_record_twice},
     support::health,
-    watch::{assert_gap_free, next, settle, take, targets},
+    watch::{assert_gap_free, settle, targets},
 };
-use contract::{
-    Reason,
-    events::v1::{ListEventsRequest, watch_events_request::From},
-};
+use contract::{Reason, events::v1::ListEventsRequest};
 use http::{Method, StatusCode};
 use std::{collections::BTreeSet, time::Duration};
 use tests::{Engine, Layout, Mesh, Postgres, Refuses, Role, eventually, raw::Raw, run};
@@ -139,8 +137,7 @@ fn a_split_mesh_survives_a_log_that_is_killed_or_stands_still() {
         let load = Load::begin(&mesh, WRITERS).await;
         for how in ["KILL", "STOP"] {
             load.writes(100).await;
-            let mut stream = load.tenant.watch(From::Beginning(true)).await;
-            next(&mut stream).await;
+            let (mut stream, _) = Follower::from_now(load.tenant.owner()).await.into_parts();
             match how {
                 "KILL" => drop(mesh.kill(Role::Events, 0)),
                 signal => mesh.look(Role::Events, 0, |process| process.signal(signal)),
@@ -161,7 +158,7 @@ fn a_split_mesh_survives_a_log_that_is_killed_or_stands_still() {
         }
         let tenant = load.tenant.clone();
         let ledger = load.end().await;
-        only(&ledger, &[]);
+        only(&ledger, &["TRANSACTION_EXPIRED"]);
         each_attempt_is_on_record(&tenant, &ledger).await;
     });
 }
@@ -173,8 +170,7 @@ fn a_split_mesh_survives_a_gateway_that_is_killed_or_stands_still() {
         let mesh = Mesh::builder(Layout::Split, Engine::Postgres).gateways(2).start().await;
         let _shown = mesh.show_logs_of_a_failure();
         let other = settle(mesh.tenant().await).await.owner().reconnected(mesh.addr(Role::Gateway, 1));
-        let mut stream = other.watch(From::Now(true)).await;
-        next(&mut stream).await;
+        let mut watch = Follower::from_now(&other).await;
         let load = Load::begin(&mesh, WRITERS).await;
         let mut made = Vec::new();
         for how in ["KILL", "STOP"] {
@@ -193,7 +189,7 @@ fn a_split_mesh_survives_a_gateway_that_is_killed_or_stands_still() {
             load.writes(100).await;
             says(&mesh, Role::Gateway, true).await;
         }
-        let (events, _) = take(&mut stream, made.len()).await;
+        let events = watch.take(made.len()).await;
         assert_gap_free(&events);
         assert_eq!(targets(&events), made, "the other gateway's watch went on");
         let tenant = load.tenant.clone();

@@ -1,6 +1,9 @@
 //! Every request is on record: one by one, counted, and told of where it was refused.
 
-use crate::support::{create, never, product};
+use crate::{
+    follower::Follower,
+    support::{create, never, product},
+};
 use contract::{
     Reason,
     events::v1::{Event, GetUsageRequest, ListRequestsRequest, Measures, Request, Usage, UsageSpan, watch_events_request::From},
@@ -295,7 +298,7 @@ fn counted(events: &[Event], kind: &str, reason: Reason, of: (&str, &str)) -> i6
 }
 
 async fn refusals_are_told_once_a_minute_with_a_count(mesh: Mesh) {
-    let mut platforms = mesh.platform().watch(From::Now(true)).await;
+    let mut platforms = Follower::from_now(&mesh.platform()).await;
     let tenant = tenant_with(&mesh, GroupLimits { key_requests_per_day: Some(9), key_requests_per_minute: Some(-1), ..GroupLimits::default() }).await;
     let plain = tenant.create_key("plain", "group_user", &["things:read"]).await;
     let revoked = tenant.create_key("revoked", "group_user", &["things:read"]).await;
@@ -314,7 +317,7 @@ async fn refusals_are_told_once_a_minute_with_a_count(mesh: Mesh) {
     for _ in 0..4 {
         assert_eq!(guess.keys().get_caller(GetCallerRequest {}).await.refused().reason, Reason::InvalidApiKey);
     }
-    let mut ours = reader(&mesh, &tenant).watch(From::Beginning(true)).await;
+    let mut ours = Follower::from_beginning(&reader(&mesh, &tenant));
     let all = async {
         let mut told = Vec::new();
         loop {
@@ -326,8 +329,7 @@ async fn refusals_are_told_once_a_minute_with_a_count(mesh: Mesh) {
             if denied == 9 && limited == 1 && failed >= 2 && guessed == 4 {
                 return;
             }
-            let news = tokio::select! { news = ours.message() => news, news = platforms.message() => news };
-            told.extend(news.expect("a watch goes on").expect("a watch goes on").events);
+            told.extend(tokio::select! { news = ours.next() => news, news = platforms.next() => news });
         }
     };
     tokio::time::timeout(TOLD, all).await.expect("all refusals are told");
