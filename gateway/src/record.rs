@@ -121,18 +121,13 @@ impl Entry {
         self.record.cost = self.record.cost.saturating_add(more);
     }
 
-    /// The rpc and how it ended, in how long.
-    #[must_use]
-    pub fn outcome(&self) -> (Option<&'static Method>, Code, Duration) {
-        (self.record.method, self.record.code, self.begun.elapsed())
-    }
-
-    /// The last byte is out, or nobody wants it.
-    pub fn finish(mut self) {
-        self.record.time = self.recorder.now();
+    /// The last byte is out, or nobody wants it: the rpc and how it ended, in how long.
+    pub fn finish(mut self) -> (Option<&'static Method>, Code, Duration) {
         self.record.latency = self.begun.elapsed();
+        let outcome = (self.record.method, self.record.code, self.record.latency);
         self.record.bytes_in = self.read.total();
         self.recorder.keep(self.record);
+        outcome
     }
 }
 

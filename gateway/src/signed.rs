@@ -87,7 +87,11 @@ impl Signed {
 
 fn nobody(call: &Call) -> Principal {
     let user_agent = call.user_agent.as_ref().and_then(|agent| agent.to_str().ok()).unwrap_or_default();
-    Principal { address: call.address.to_string(), user_agent: user_agent.chars().take(LONGEST_AGENT).collect(), ..Principal::default() }
+    Principal {
+        address: call.address.to_string().into(),
+        user_agent: user_agent.chars().take(LONGEST_AGENT).collect::<String>().into(),
+        ..Principal::default()
+    }
 }
 
 fn principal(call: &Call, known: &Known, group: InGroup) -> Principal {
@@ -100,7 +104,7 @@ fn principal(call: &Call, known: &Known, group: InGroup) -> Principal {
         root: group.acting.root,
         role: group.acting.role,
         inherited: group.acting.inherited,
-        grants: caller.grants.clone(),
+        grants: caller.grants.as_slice().into(),
         scopes: group.scopes,
         quotas: group.quotas,
         proved: known.proved,
@@ -133,7 +137,7 @@ mod tests {
         let call = acting(&house, &known, GET).await;
         let opened = signer.open(&signed.sign(&call, "ontology"), "ontology", GET).unwrap();
         assert_eq!(opened, principal(&call, &known, call.acting.unwrap()));
-        assert_eq!((opened.group, opened.user_agent.as_str(), opened.address.as_str()), (known.caller.home, "test/1", "0.0.0.0"));
+        assert_eq!((opened.group, &*opened.user_agent, &*opened.address), (known.caller.home, "test/1", "0.0.0.0"));
         let stranger = routed(crate::layer::testing::call(GET, &[]));
         let opened = signer.open(&signed.sign(&stranger, "ontology"), "ontology", GET).unwrap();
         assert_eq!(opened, nobody(&stranger));

@@ -154,13 +154,12 @@ impl http_body::Body for Tail {
 impl Drop for Tail {
     fn drop(&mut self) {
         let Some(entry) = self.entry.take() else { return };
-        let (method, code, took) = entry.outcome();
+        let (method, code, took) = entry.finish();
         if let Some(trace) = &self.trace {
             trace.ended(code);
         }
         if let Some(calls) = &self.calls {
             calls.record(method.map_or(OTHER, |method| &method.path[1..]), code, took);
         }
-        entry.finish();
     }
 }

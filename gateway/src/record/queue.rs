@@ -46,14 +46,12 @@ impl Recorder {
         self.dropped.load(Relaxed)
     }
 
-    pub(super) fn now(&self) -> i64 {
-        self.clock.micros()
-    }
-
-    pub(super) fn keep(&self, record: Record) {
+    /// Keeps a record of a call that ends now.
+    pub(super) fn keep(&self, mut record: Record) {
         if self.unread.load(Relaxed) {
             return;
         }
+        record.time = self.clock.micros();
         let mut waiting = self.waiting();
         if waiting.len() == WAITING {
             waiting.pop_front();

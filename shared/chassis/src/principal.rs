@@ -20,6 +20,8 @@ use uuid::Uuid;
 
 /// The caller of one call, as the gateway (or another service) vouches for it.
 ///
+/// Every call clones one; what is the same for many calls of a caller is shared.
+///
 /// The default is nobody: no actor, no credential, no group, no right. That is the caller of a public call without a credential.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Principal {
@@ -38,15 +40,15 @@ pub struct Principal {
     /// The role comes from a group above.
     pub inherited: bool,
     /// All grants of the credential, so that the acting group can be decided again.
-    pub grants: Vec<Grant>,
+    pub grants: Arc<[Grant]>,
     /// What it holds in the acting group: the credential's scopes, as far as the role has them.
     pub scopes: Scopes,
     /// The acting group's quotas.
     pub quotas: Quotas,
     /// Where the call came from.
-    pub address: String,
+    pub address: Arc<str>,
     /// The client's user agent.
-    pub user_agent: String,
+    pub user_agent: Arc<str>,
     /// When the credential was last proven, microseconds since 1970.
     pub proved: i64,
     /// `x-request-id` of the call. Not signed: it stands beside.

@@ -110,7 +110,7 @@ mod tests {
     fn caller() -> Principal {
         let (home, group) = (GroupId(Uuid::from_u128(1)), GroupId(Uuid::from_u128(2)));
         let mut principal = Principal::test(home, Role::GroupOwner, Scopes::ALL);
-        principal.grants.push(Grant { group, role: Role::Customer });
+        principal.grants = principal.grants.iter().copied().chain([Grant { group, role: Role::Customer }]).collect();
         principal.actor.kind = ActorKind::Application;
         principal.actor.on_behalf_of = Some(ActorId(Uuid::from_u128(3)));
         Principal { group, inherited: true, call_id: String::new(), ..principal }

@@ -59,7 +59,7 @@ impl Principal {
         to.id(8, *self.root);
         to.number(9, self.role as u64);
         to.number(10, u64::from(self.inherited));
-        for grant in &self.grants {
+        for grant in &*self.grants {
             to.message(11, |to| {
                 to.id(1, *grant.group);
                 to.number(2, grant.role as u64);
@@ -119,8 +119,8 @@ fn read(message: v1::Principal) -> Option<Principal> {
         grants: message.grants.iter().map(grant).collect::<Option<_>>()?,
         scopes: Scopes(message.scopes),
         quotas: Quotas { groups: quotas.groups, things: quotas.things },
-        address: message.address,
-        user_agent: message.user_agent,
+        address: message.address.into(),
+        user_agent: message.user_agent.into(),
         proved: message.proved_micros,
         call_id: String::new(),
         traceparent: String::new(),

@@ -72,9 +72,9 @@ impl TraceParent {
     /// By hand, not with `format!`: every call writes one.
     fn text(&self) -> [u8; 55] {
         let mut text = *b"00-00000000000000000000000000000000-0000000000000000-00";
-        write_hex(self.trace, &mut text[3..35]);
-        write_hex(self.span.into(), &mut text[36..52]);
-        write_hex(self.flags.into(), &mut text[53..55]);
+        write_hex(&self.trace.to_be_bytes(), &mut text[3..35]);
+        write_hex(&self.span.to_be_bytes(), &mut text[36..52]);
+        write_hex(&[self.flags], &mut text[53..55]);
         text
     }
 }
@@ -107,10 +107,10 @@ impl FromStr for TraceParent {
     }
 }
 
-fn write_hex(number: u128, into: &mut [u8]) {
-    let last = into.len() - 1;
-    for (at, digit) in into.iter_mut().enumerate() {
-        *digit = b"0123456789abcdef"[(number >> (4 * (last - at)) & 15) as usize];
+fn write_hex(bytes: &[u8], into: &mut [u8]) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    for (byte, two) in bytes.iter().zip(into.chunks_exact_mut(2)) {
+        two.copy_from_slice(&[DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
     }
 }
 
