@@ -113,19 +113,28 @@ impl Link {
         found.rotate_left(begin);
         let tcp = TcpStream::connect(found.as_slice()).await?; // one after the other
         tcp.set_nodelay(true)?;
-        let (sender, connection) = client::Builder::new()
+        let (sender, mut connection) = self.http2().handshake(Gathered::new(tcp)).await.map_err(io::Error::other)?;
+        let mut pings = connection.ping_pong().expect("it is asked once");
+        // The kernel accepts for a process that stands still: only a PONG says that somebody is there.
+        tokio::select! {
+            ended = &mut connection => return Err(ended.map_or_else(io::Error::other, |()| io::ErrorKind::ConnectionAborted.into())),
+            heard = pings.ping(Ping::opaque()) => heard.map_err(io::Error::other)?,
+        };
+        tokio::spawn(driven(connection, pings, self.address.clone()));
+        Ok(sender)
+    }
+
+    fn http2(&self) -> client::Builder {
+        let mut http2 = client::Builder::new();
+        http2
             .enable_push(false)
             .initial_window_size(self.window)
             .initial_connection_window_size(CONNECTION_WINDOW)
             // Remembered for a second, so that what was under way for a dropped stream is no protocol error,
             .max_concurrent_reset_streams(100_000)
             // and what still is one does not end the connection: the peer is ours.
-            .max_local_error_reset_streams(None)
-            .handshake(Gathered::new(tcp))
-            .await
-            .map_err(io::Error::other)?;
-        tokio::spawn(driven(connection, self.address.clone()));
-        Ok(sender)
+            .max_local_error_reset_streams(None);
+        http2
     }
 }
 
@@ -137,8 +146,7 @@ fn usable(sender: &Sender) -> Option<Sender> {
 }
 
 /// Until the last sender and the last stream are gone, or the peer is.
-async fn driven(mut connection: Connection<Gathered<TcpStream>, Bytes>, address: Address) {
-    let pings = connection.ping_pong().expect("it is asked once");
+async fn driven(connection: Connection<Gathered<TcpStream>, Bytes>, pings: PingPong, address: Address) {
     let ended = tokio::select! {
         ended = connection => ended.map_err(io::Error::other),
         () = silent(pings) => Err(io::ErrorKind::TimedOut.into()),

@@ -209,6 +209,15 @@ async fn an_address_that_swallows_everything_ends_with_the_calls_own_deadline() 
 }
 
 #[tokio::test]
+async fn a_process_that_stands_still_is_told_as_away() {
+    let still = TcpListener::bind("127.0.0.1:0").await.unwrap(); // the kernel accepts
+    let upstream = there(&[still.local_addr().unwrap()]);
+    let asked = upstream.send(request(LIST, message(&list(""))), methods().get(LIST).unwrap());
+    let refusal = tokio::time::timeout(SOON, asked).await.expect("without a deadline of its own").unwrap_err();
+    assert_eq!(refusal.reason(), Reason::UpstreamUnavailable);
+}
+
+#[tokio::test]
 async fn a_slow_call_holds_up_no_other_and_stops_when_it_is_given_up() {
     let fake = Fake::default();
     let served = Served::new(&fake).await;
