@@ -163,3 +163,37 @@ impl Drop for Tail {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::{layer::testing::call, record::Recorder};
+    use chassis::clock::Clock;
+    use futures::stream;
+    use http_body_util::{BodyExt, StreamBody};
+    use tokio::time::Instant;
+
+    /// How many frames pass of a body that never waits, and what ends it.
+    async fn endless(ends: Ends) -> (u8, (Code, Option<Reason>)) {
+        let (recorder, _records) = Recorder::new(Clock::system());
+        let body = StreamBody::new(stream::repeat_with(|| Ok::<_, Status>(Frame::data(Bytes::from_static(b"more")))));
+        let mut tail = Tail::new(Body::new(body), ends, Entry::new(&call("/x", &[]), &recorder), None, None);
+        for passed in 0..=u8::MAX {
+            if let Ok(trailers) = tail.frame().await.unwrap().unwrap().into_trailers() {
+                assert!(tail.frame().await.is_none());
+                return (passed, outcome(&trailers));
+            }
+        }
+        panic!("it goes on for ever");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_never_waits_is_looked_at_all_the_same() {
+        let late = Ends { late: Some(Instant::now()), ..Ends::default() };
+        assert_eq!(endless(late).await, (BURST, (Code::DeadlineExceeded, Some(Reason::DeadlineExceeded))));
+        let refused = async { Refusal::new(Reason::ShuttingDown, "the server ends this connection") };
+        let until = Ends { until: vec![refused.boxed()], ..Ends::default() };
+        assert_eq!(endless(until).await, (BURST, (Code::Unavailable, Some(Reason::ShuttingDown))));
+    }
+}
