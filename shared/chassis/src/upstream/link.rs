@@ -36,7 +36,7 @@ const AGAIN: Duration = Duration::from_secs(1);
 /// A service that stands still is found within both, so that callers are told before most of their deadlines; a busy one has that long.
 const PING: Duration = Duration::from_secs(3);
 const PONG: Duration = Duration::from_secs(3);
-/// What stalled streams hold back must not count against the others: eight of them would fill hyper's default and block the connection.
+/// What stalled streams hold back must not count against the others: one alone would fill HTTP/2's default and block the connection.
 /// Each is bounded by its own window.
 const CONNECTION_WINDOW: u32 = 1 << 30;
 

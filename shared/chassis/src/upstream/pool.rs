@@ -11,7 +11,7 @@ use super::{
 use contract::Refusal;
 use futures::stream::{FuturesUnordered, StreamExt};
 use http::{
-    HeaderMap, HeaderName, Request, Response, StatusCode, Uri, Version, header,
+    HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Uri, Version, header,
     request::Parts,
     uri::{Authority, Scheme},
 };
@@ -150,11 +150,12 @@ impl Pool {
     }
 }
 
-/// What an HTTP/1 connection says of itself is no part of a call, and HTTP/2 knows no such headers.
+/// What an HTTP/1 connection says of itself is no part of a call, and HTTP/2 knows no such headers and no other `te`.
 fn unhop(headers: &mut HeaderMap) {
     for name in [header::CONNECTION, header::TRANSFER_ENCODING, header::UPGRADE, header::HOST, KEEP_ALIVE, PROXY_CONNECTION] {
         headers.remove(name);
     }
+    headers.insert(header::TE, HeaderValue::from_static("trailers"));
 }
 
 /// REFUSED_STREAM is the peer's word that nothing was done (RFC 9113, 8.7). A GOAWAY is not: h2 gives it to older streams too.

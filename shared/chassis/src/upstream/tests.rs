@@ -383,6 +383,7 @@ async fn what_http_1_says_of_its_connection_goes_no_further() {
     let mut sent = request(LIST, message(&list("")));
     assert_eq!(sent.version(), http::Version::HTTP_11);
     for (name, value) in [
+        ("te", "gzip"),
         ("connection", "keep-alive"),
         ("keep-alive", "timeout=5"),
         ("transfer-encoding", "chunked"),
