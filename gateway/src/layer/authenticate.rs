@@ -49,9 +49,7 @@ impl<I: Identity> Authenticate<I> {
             None => Ok(Sent::Stranger(key, credential::owned(presented))),
         }
     }
-}
 
-impl<I: Identity> Authenticate<I> {
     /// Whose key it was stands on record.
     fn deny(&self, call: &mut Call, key: u128, refusal: Refusal) -> Refusal {
         call.denied = self.0.denied(key);

@@ -6,6 +6,7 @@
 mod count;
 mod latency;
 mod read;
+mod sums;
 
 pub(crate) use count::count;
 

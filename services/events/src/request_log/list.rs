@@ -3,9 +3,8 @@
 use super::{
     RequestLog,
     block::{Block, Kept, slot_of},
-    shown::address,
+    row, shown,
 };
-use crate::request_log::row;
 use contract::{
     Refusal,
     events::v1::{ListRequestsRequest, ListRequestsResponse, Request},
@@ -121,6 +120,7 @@ impl Slot {
 impl Weight for Kept {
     fn weight(&self) -> usize {
         let record = &self.record;
+        // The rpc twice: its route is made of it.
         400 + [&record.rpc, &record.rpc, &record.user_agent, &record.call_id].iter().map(|text| text.len()).sum::<usize>()
     }
 }
@@ -138,18 +138,18 @@ impl Kept {
             "reason" => text(row::reason(record)),
             "cost" => Value::Int(record.cost),
             "latency_micros" => Value::Int(record.latency_micros),
-            "address" => text(&address(&record.address)),
+            "address" => text(&shown::address(&record.address)),
             "user_agent" => text(&record.user_agent),
             "actor_id" => Value::Id(row::uuid(&record.actor_id)),
             "asked_group_id" => Value::Id(row::uuid(&record.asked_group_id)),
             "call_id" => text(&record.call_id),
-            "trace_id" => text(&super::shown::trace(&record.trace_id)),
+            "trace_id" => text(&shown::trace(&record.trace_id)),
             "create_time" => Value::At(record.time_micros),
             _ => return None,
         })
     }
 
     fn shown(&self, group: GroupId) -> Request {
-        super::shown::request(self.id, group, &self.record)
+        shown::request(self.id, group, &self.record)
     }
 }

@@ -1,9 +1,6 @@
 //! Adding a batch to the counts.
 
-use super::{
-    SPANS,
-    latency::{Buckets, bucket},
-};
+use super::{SPANS, sums::Sums};
 use crate::request_log::{Row, code, route};
 use std::collections::BTreeMap;
 use store::{At, Result, Tx, powers};
@@ -21,16 +18,6 @@ struct Of<'r> {
     code: &'r str,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
-struct Sums {
-    requests: i64,
-    cost: i64,
-    latency: i64,
-    bytes_in: i64,
-    bytes_out: i64,
-    buckets: Buckets,
-}
-
 impl<'r> Of<'r> {
     fn new(row: &'r Row) -> Self {
         let (group, key, record) = (row.group_id, row.key_id, &row.record);
@@ -39,27 +26,6 @@ impl<'r> Of<'r> {
 
     fn over(self, span: i64) -> Self {
         Self { span, start: At(self.start.0 - self.start.0.rem_euclid(span)), ..self }
-    }
-}
-
-impl Sums {
-    fn count(&mut self, row: &Row) {
-        let record = &row.record;
-        self.requests += 1;
-        self.cost += record.cost;
-        self.latency += record.latency_micros;
-        self.bytes_in += record.bytes_in;
-        self.bytes_out += record.bytes_out;
-        self.buckets[bucket(record.latency_micros)] += 1;
-    }
-
-    fn add(&mut self, other: &Self) {
-        self.requests += other.requests;
-        self.cost += other.cost;
-        self.latency += other.latency;
-        self.bytes_in += other.bytes_in;
-        self.bytes_out += other.bytes_out;
-        self.buckets.iter_mut().zip(other.buckets).for_each(|(sum, held)| *sum += held);
     }
 }
 

@@ -2,12 +2,13 @@
 
 use super::{
     SPANS,
-    latency::{BOUNDS, BUCKETS, Buckets, percentile},
+    latency::{BOUNDS, BUCKETS},
+    sums::Sums,
 };
 use crate::request_log::{RequestLog, duration, text};
 use contract::{
     Reason, Refusal,
-    events::v1::{GetUsageRequest, Measures, Usage, UsageSpan},
+    events::v1::{GetUsageRequest, Usage, UsageSpan},
     id::GroupId,
     time::{micros, timestamp},
 };
@@ -34,17 +35,6 @@ static INTERVALS: [Interval; 3] = [
     Interval { word: "day", span: SPANS[2], longest: 366 * DAY, usual: 30 * DAY },
 ];
 
-/// Of some requests together.
-#[derive(Clone, Copy, Debug, Default)]
-struct Sums {
-    requests: i64,
-    cost: i64,
-    latency: i64,
-    bytes_in: i64,
-    bytes_out: i64,
-    buckets: Buckets,
-}
-
 /// A span as the statement gives it.
 struct Span {
     start: At,
@@ -65,33 +55,6 @@ impl Record for Span {
         }
         let sums = Sums { requests: row.get(6)?, cost: row.get(7)?, latency: row.get(8)?, bytes_in: row.get(9)?, bytes_out: row.get(10)?, buckets };
         Ok(Self { start: row.get(0)?, key: row.get(1)?, rpc: row.get(2)?, route: row.get(3)?, code: row.get(4)?, examined: row.get(5)?, sums })
-    }
-}
-
-impl Sums {
-    fn add(mut self, other: &Self) -> Self {
-        self.requests += other.requests;
-        self.cost += other.cost;
-        self.latency += other.latency;
-        self.bytes_in += other.bytes_in;
-        self.bytes_out += other.bytes_out;
-        self.buckets.iter_mut().zip(other.buckets).for_each(|(sum, held)| *sum += held);
-        self
-    }
-
-    fn measures(&self) -> Measures {
-        let quicker = |of_hundred| Some(duration(percentile(&self.buckets, of_hundred)));
-        Measures {
-            count: self.requests,
-            cost: self.cost,
-            average: Some(duration(self.latency / self.requests.max(1))),
-            p50: quicker(50),
-            p95: quicker(95),
-            p99: quicker(99),
-            buckets: self.buckets.to_vec(),
-            bytes_in: self.bytes_in,
-            bytes_out: self.bytes_out,
-        }
     }
 }
 
@@ -133,7 +96,8 @@ impl RequestLog {
             let sentence = "there is too much to count in this range; ask for a shorter one, by a longer interval, or for one key or rpc";
             return Err(Refusal::new(Reason::InvalidField, sentence).field("start_time", sentence));
         }
-        let total = spans.iter().fold(Sums::default(), |total, span| total.add(&span.sums));
+        let mut total = Sums::default();
+        spans.iter().for_each(|span| total.add(&span.sums));
         Ok(Usage {
             group_id: group.to_string(),
             interval: interval.word.to_owned(),
