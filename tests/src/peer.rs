@@ -34,11 +34,12 @@ pub const END_STREAM: u8 = 1;
 /// The flag of the last frame of headers.
 pub const END_HEADERS: u8 = 4;
 
-/// NO_ERROR, PROTOCOL_ERROR, REFUSED_STREAM, CANCEL, COMPRESSION_ERROR and ENHANCE_YOUR_CALM of RFC 9113.
+/// NO_ERROR, PROTOCOL_ERROR, FLOW_CONTROL_ERROR, REFUSED_STREAM, COMPRESSION_ERROR and ENHANCE_YOUR_CALM of RFC 9113.
 #[expect(missing_docs, reason = "named as in RFC 9113")]
 pub mod error {
     pub const NONE: u32 = 0;
     pub const PROTOCOL: u32 = 1;
+    pub const FLOW_CONTROL: u32 = 3;
     pub const REFUSED_STREAM: u32 = 7;
     pub const COMPRESSION: u32 = 9;
     pub const CALM: u32 = 11;

@@ -14,6 +14,7 @@ const CALLER: &str = "/one.identity.v1.KeyService/GetCaller";
 
 on_every_mesh![
     adv_cve_2026_33186_a_path_is_taken_as_it_is_written,
+    a_window_beyond_all_bounds_resets_its_stream,
     what_is_not_grpc_is_refused_by_http,
     a_binary_header_that_is_not_base64_is_refused,
     a_frame_that_lies_is_refused,
@@ -37,6 +38,15 @@ async fn adv_cve_2026_33186_a_path_is_taken_as_it_is_written(mesh: Mesh) {
         let answer = Raw::call(path, frame(&[])).key(tenant.key()).http2(mesh.gateway()).await;
         assert_eq!((answer.code(), reason(&answer)), (Code::Unimplemented, Reason::MethodNotFound), "{path}");
     }
+}
+
+async fn a_window_beyond_all_bounds_resets_its_stream(mesh: Mesh) {
+    let tenant = mesh.tenant().await;
+    let mut peer = Peer::hello(mesh.gateway()).await;
+    peer.call(1, CALLER, &[("x-api-key", tenant.key())]).await; // and no message, so the stream stays open
+    peer.send(Kind::WindowUpdate, 0, 1, &[0x7f, 0xff, 0xff, 0xff]).await;
+    let reset = peer.next_of(Kind::ResetStream).await.expect("the stream alone ends");
+    assert_eq!((reset.stream, reset.error()), (1, error::FLOW_CONTROL));
 }
 
 async fn what_is_not_grpc_is_refused_by_http(mesh: Mesh) {
