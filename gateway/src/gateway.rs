@@ -50,6 +50,8 @@ pub struct Options<I, L> {
     pub clock: Clock,
     /// Bounds of headers, messages, and calls at once; the listener's own.
     pub limits: Limits,
+    /// Calls that may wait for a place among those that `limits` lets go on at once, shared by the organisations whose they are.
+    pub waiting: usize,
     /// What a client without a credential may do.
     pub address: Rate,
     /// Pages of these origins may call it; `*` alone is all of them, without credentials.
@@ -65,9 +67,8 @@ pub struct Options<I, L> {
 }
 
 /// What keeps a gateway true while it answers.
-pub struct Gateway<I, L> {
+pub struct Gateway<L> {
     feed: Arc<Feed>,
-    identity: Arc<I>,
     limiter: Arc<L>,
     health: Health,
     lease: Need,
@@ -113,7 +114,7 @@ impl From<getrandom::Error> for Error {
 ///
 /// # Errors
 /// An origin that is none.
-pub async fn build<I, L>(options: Options<I, L>) -> Result<(impl Answer<Body = Body> + use<I, L>, Gateway<I, L>), Error>
+pub async fn build<I, L>(options: Options<I, L>) -> Result<(impl Answer<Body = Body> + use<I, L>, Gateway<L>), Error>
 where
     I: Identity,
     L: Limiter,
@@ -128,7 +129,6 @@ where
         probes: options.services.iter().map(|service| Probe::new(service, &health)).collect(),
         lease: options.readiness.needs("the change feed of identity"),
         readiness: options.readiness.clone(),
-        identity: options.identity.clone(),
         limiter: options.limiter.clone(),
         feed: feed.clone(),
         health,
@@ -154,9 +154,11 @@ fn layers<I: Identity, L: Limiter>(
     feed: &Arc<Feed>,
     recorder: Arc<Recorder>,
 ) -> Result<impl Next + use<I, L>, Error> {
-    let Options { identity, limiter, redis, secret, services, signer, clock, limits, address, origins, proxies, readiness, metrics, .. } = options;
+    let Options { identity, limiter, redis, secret, services, signer, clock, limits, waiting, address, origins, proxies, readiness, metrics, .. } =
+        options;
     let callers = Arc::new(Callers::new(identity, feed, Guard::new(clock.clone(), redis), secret));
     let names: Vec<&str> = services.iter().map(|service| service.name).collect();
+    let shed = Shed::new(services.iter().map(|service| service.audience), limits.in_flight, waiting);
     let calls = metrics.map(|metrics| metrics.calls());
     Ok(stack![
         Tracing::new(proxies)?,                     // sees everything, refusals too
@@ -168,7 +170,7 @@ fn layers<I: Identity, L: Limiter>(
         Authenticate(callers.clone()),              // needs policy.access
         Limit::new(limiter, address),               // needs caller and cost; before authorize, or refused calls would be free
         Authorize(callers),                         // needs the caller
-        Shed::new(limits.in_flight),                // protects the upstreams; strangers never come so far
+        shed,                                       // protects the upstreams; strangers never come so far
         Forward::new(own, services, signer, clock), // the end: signs, and sends
     ])
 }
@@ -186,8 +188,8 @@ async fn own<I, L>(options: &Options<I, L>) -> (Health, Upstream) {
     (health, Upstream::here(room))
 }
 
-impl<I: Identity, L: Limiter> Gateway<I, L> {
-    /// NOT_SERVING until [`run`](Gateway::run) holds the lease; the drain turns it off again.
+impl<L: Limiter> Gateway<L> {
+    /// NOT_SERVING until [`follow`](Gateway::follow) holds the lease; the drain turns it off again.
     #[must_use]
     pub fn health(&self) -> Health {
         self.health.clone()
@@ -204,15 +206,24 @@ impl<I: Identity, L: Limiter> Gateway<I, L> {
         self.recorder.clone()
     }
 
-    /// Follows the change feed until `stop`, says whether its lease is held and whether the services serve, and does what the limiter has to
-    /// do beside counting. Records nobody asked for are not kept.
+    /// Follows the change feed until `stop`, and says whether its lease is held. It may run where the calls do not, and ask by a way of its
+    /// own: behind them it would be late when there are many, and whoever is late has lost the lease.
+    pub fn follow<I: Identity>(&self, identity: Arc<I>, stop: CancellationToken) -> impl Future<Output = ()> + Send + use<I, L> {
+        let Self { feed, lease, readiness, health, .. } = self;
+        let (feed, lease, readiness, health) = (feed.clone(), lease.clone(), readiness.clone(), health.clone());
+        async move {
+            let look = stop.run_until_cancelled(look(&feed, &lease, &readiness, &health));
+            futures::join!(feed.clone().run(identity, stop.clone()), look);
+        }
+    }
+
+    /// Asks the services whether they serve, until `stop`, and does what the limiter has to do beside counting. Records nobody asked for are
+    /// not kept.
     pub async fn run(self, stop: CancellationToken) {
-        let Self { feed, identity, limiter, health, lease, readiness, probes, records, .. } = self;
+        let Self { limiter, probes, records, .. } = self;
         drop(records);
-        let follow = feed.clone().run(identity, stop.clone());
-        let look = stop.run_until_cancelled(look(&feed, &lease, &readiness, &health));
         let probe = stop.run_until_cancelled(join_all(probes.into_iter().map(Probe::run)));
-        futures::join!(follow, look, probe, limiter.run(stop.clone()));
+        futures::join!(probe, limiter.run(stop.clone()));
     }
 }
 

@@ -20,6 +20,7 @@ pub mod guard;
 mod ids;
 pub mod layer;
 pub mod limiter;
+pub mod line;
 mod page;
 mod probe;
 mod quota;

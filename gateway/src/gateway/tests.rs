@@ -118,6 +118,7 @@ impl House {
             signer,
             clock: clock.clone(),
             limits: Limits::public(),
+            waiting: 100,
             address: Rate { per_minute: 100, per_day: -1 },
             origins: vec![],
             proxies: vec![],
@@ -130,9 +131,10 @@ impl House {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let serve = tokio::spawn(chassis::serve::serve(listener, service, Limits::public(), drain.clone()));
+        let follow = tokio::spawn(gateway.follow(identity.clone(), drain.clone()));
         let run = tokio::spawn(gateway.run(drain.clone()));
         let channel = Endpoint::from_shared(url.clone()).unwrap().connect_lazy();
-        let mut house = Self { identity, clock, records, readiness, channel, url, drain, tasks: vec![serve, run] };
+        let mut house = Self { identity, clock, records, readiness, channel, url, drain, tasks: vec![serve, follow, run] };
         house.is_ready().await;
         house
     }

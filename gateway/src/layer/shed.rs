@@ -1,48 +1,47 @@
-//! No more work at once than what is below can hold. Below authenticate, for a hundred half-open calls of a stranger must not fill it.
+//! No more work at once than a service can hold, and a fair line before it. Below authorize: strangers, and who may not, never come so far,
+//! and whoever asks more than its limit allows is refused before.
 
 use crate::{
     call::{Call, Target},
+    line::{Line, Overloaded},
     stack::{Answer, Layer, Next},
 };
 use contract::{Reason, Refusal};
-use std::{
-    sync::atomic::{AtomicUsize, Ordering::Relaxed},
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 /// The layer.
 #[derive(Debug)]
 pub struct Shed {
-    most: usize,
-    now: AtomicUsize,
+    /// By the router's number of a service. Services of one process share theirs.
+    lines: Vec<Arc<Line>>,
 }
 
 impl Shed {
-    /// So many calls whose answer has not begun.
+    /// A line for each process behind the gateway, named in the order in which the router numbers its services: one that hangs fills its own.
     #[must_use]
-    pub fn new(most: usize) -> Self {
-        Self { most, now: AtomicUsize::new(0) }
+    pub fn new<'a>(processes: impl Iterator<Item = &'a str>, places: usize, room: usize) -> Self {
+        let mut by_process = HashMap::new();
+        let line = |process| by_process.entry(process).or_insert_with(|| Line::new(places, room)).clone();
+        Self { lines: processes.map(line).collect() }
     }
 }
 
-struct Place<'a>(&'a AtomicUsize);
+/// Whose line a call stands in.
+fn organisation(call: &Call) -> u128 {
+    call.caller.as_ref().map_or_else(|| call.address.client(), |known| known.caller.root.as_u128())
+}
 
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Relaxed);
-    }
+fn overloaded(_: Overloaded) -> Refusal {
+    Refusal::new(Reason::Overloaded, "too many calls are under way, try again").retry(Duration::from_secs(1))
 }
 
 impl Layer for Shed {
     async fn call(&self, call: &mut Call, next: &impl Next) -> Answer {
-        // A probe that failed under load would take this process away, and give its load to the others.
-        if call.route().target == Target::Own {
+        let Target::Upstream(number) = call.route().target else {
+            // A probe that failed under load would take this process away, and give its load to the others.
             return next.call(call).await;
-        }
-        let (before, _place) = (self.now.fetch_add(1, Relaxed), Place(&self.now));
-        if before >= self.most {
-            return Err(Refusal::new(Reason::Overloaded, "too many calls are under way, try again").retry(Duration::from_secs(1)));
-        }
+        };
+        let _place = self.lines[number].enter(organisation(call)).await.map_err(overloaded)?;
         next.call(call).await
     }
 }
@@ -55,9 +54,9 @@ mod tests {
 
     const GET: &str = "/one.ontology.v1.ThingService/GetThing";
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn one_too_many_is_refused_and_places_come_back_also_from_the_cancelled() {
-        let shed = Shed::new(1);
+        let shed = Shed::new(["ontology"].into_iter(), 1, 0);
         let over = async |path| shed.call(&mut routed(call(path, &[])), &|_: &mut Call| ok()).await.err().map(|refusal| refusal.reason());
         {
             let mut first = routed(call(GET, &[]));

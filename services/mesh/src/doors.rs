@@ -1,6 +1,6 @@
 //! The ports of a process: bound first, so that a port that is taken ends the start before anything else was done; opened last.
 
-use crate::{announce::Announce, failure::Failure};
+use crate::{announce::Announce, failure::Failure, vital::Vital};
 use chassis::serve::{self, Answer, Limits};
 use std::{net::SocketAddr, time::Duration};
 use tokio::{net::TcpListener, task::JoinSet};
@@ -42,13 +42,20 @@ impl Doors {
     }
 
     /// The admin port answers to the very end, for who drains still lives: nobody waits for it.
-    pub(crate) fn administer(&self, door: Door, pages: axum::Router) {
+    pub(crate) fn administer(&self, door: Door, pages: axum::Router, vital: &Vital) -> Result<(), Failure> {
         self.announce.listening(door.name, door.addr);
-        tokio::spawn(async move {
-            if let Err(error) = axum::serve(door.listener, pages).await {
+        // A socket belongs to the runtime it was made in.
+        let listener = door.listener.into_std().map_err(|error| Failure::start(format!("the admin port: {error}")))?;
+        vital.runtime().spawn(async move {
+            let served = match TcpListener::from_std(listener) {
+                Ok(listener) => axum::serve(listener, pages).await,
+                Err(error) => Err(error),
+            };
+            if let Err(error) = served {
                 tracing::error!(%error, "the admin port");
             }
         });
+        Ok(())
     }
 
     /// Until all have closed.

@@ -31,14 +31,14 @@ pub(crate) fn limits(settings: &Settings) -> Limits {
 /// The whole stack as one service, and what tells of its health.
 pub(crate) async fn open(house: &House, upstreams: &Upstreams) -> Result<(impl Answer + use<>, Health), Failure> {
     let settings = &house.settings.gateway;
-    let identity = house.client(upstreams, Role::Identity);
+    let identity = |client| Arc::new(Access::new(client, house.clock.clone()));
     let proxies = settings
         .trusted_proxies
         .iter()
         .map(|text| text.parse::<Network>().map_err(|error| Failure::setting(format!("gateway.trusted_proxies: {error}"))));
     let redis = redis(house).await?;
     let options = Options {
-        identity: Arc::new(Access::new(identity, house.clock.clone())),
+        identity: identity(house.client(upstreams, Role::Identity)),
         limiter: Arc::new(limiter(house, redis.as_ref())),
         redis,
         secret: house.secrets.derive("one.gateway.credential"),
@@ -46,6 +46,7 @@ pub(crate) async fn open(house: &House, upstreams: &Upstreams) -> Result<(impl A
         signer: house.signer.clone(),
         clock: house.clock.clone(),
         limits: limits(&house.settings),
+        waiting: settings.waiting,
         address: Rate { per_minute: settings.anonymous_per_minute, per_day: settings.anonymous_per_day },
         origins: settings.cors_origins.clone(),
         proxies: proxies.collect::<Result<_, _>>()?,
@@ -59,6 +60,8 @@ pub(crate) async fn open(house: &House, upstreams: &Upstreams) -> Result<(impl A
         let shipper = Shipper::new(records, house.client(upstreams, Role::Events), settings.gather_requests);
         house.work.spawn(shipper.run(house.stop.clone()));
     }
+    let follow = gateway.follow(identity(house.vital_client(upstreams, Role::Identity)?), house.stop.clone());
+    house.work.spawn_on(follow, house.vital.runtime());
     house.work.spawn(gateway.run(house.stop.clone()));
     Ok((service, health))
 }

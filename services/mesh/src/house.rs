@@ -12,6 +12,7 @@ use crate::{
     role::{Role, Roles},
     settings::Settings,
     stores,
+    vital::Vital,
 };
 use chassis::{
     admin::{self, Readiness},
@@ -52,6 +53,7 @@ pub(crate) struct House {
     /// Cancelled when the last call is over: relays ship what is left.
     pub(crate) stop: CancellationToken,
     pub(crate) work: TaskTracker,
+    pub(crate) vital: Vital,
 }
 
 /// A service of this process.
@@ -94,6 +96,7 @@ impl House {
             drain: CancellationToken::new(),
             stop: CancellationToken::new(),
             work: TaskTracker::new(),
+            vital: Vital::start()?,
             settings,
             clock,
             secrets,
@@ -107,7 +110,7 @@ impl House {
         let (residents, upstreams) = self.move_in(announce, ports.gateway_addr()).await?;
         let mut doors = Doors::new(announce, self.drain.clone(), self.settings.drain.grace);
         let mut health: Vec<Health> = residents.iter().map(|resident| resident.health.clone()).collect();
-        doors.administer(ports.admin, admin::router(self.metrics.clone(), self.ready.clone()));
+        doors.administer(ports.admin, admin::router(self.metrics.clone(), self.ready.clone()), &self.vital)?;
         for (resident, door) in residents.iter().zip(ports.services) {
             let limits = Limits::internal();
             doors.serve(door, serve::grpc(resident.room.clone(), &limits, []), limits);
@@ -132,8 +135,7 @@ impl House {
     async fn move_in(&self, announce: Announce, gateway: Option<std::net::SocketAddr>) -> Result<(Vec<Resident>, Upstreams), Failure> {
         let mut upstreams = Upstreams::new();
         for role in Role::SERVICES.into_iter().filter(|role| !self.roles.has(*role)) {
-            let urls = self.settings.urls(role).map_err(Failure::Setting)?;
-            upstreams.insert(role, Upstream::there(&urls).map_err(Failure::setting)?);
+            upstreams.insert(role, self.there(role)?);
         }
         let mut residents = Vec::new();
         for role in Role::SERVICES.into_iter().filter(|role| self.roles.has(*role)) {
@@ -156,6 +158,18 @@ impl House {
     /// Calls a service as the platform itself.
     pub(crate) fn client(&self, upstreams: &Upstreams, role: Role) -> Client {
         Client::new(upstreams[&role].clone(), role.word(), self.signer.clone())
+    }
+
+    /// The same by a way of its own, so that no call of others stands in it.
+    pub(crate) fn vital_client(&self, upstreams: &Upstreams, role: Role) -> Result<Client, Failure> {
+        let upstream = if self.roles.has(role) { upstreams[&role].clone() } else { self.there(role)? };
+        Ok(Client::new(upstream, role.word(), self.signer.clone()))
+    }
+
+    /// The way to a service that is not in this process.
+    fn there(&self, role: Role) -> Result<Upstream, Failure> {
+        let urls = self.settings.urls(role).map_err(Failure::Setting)?;
+        Upstream::there(&urls).map_err(Failure::setting)
     }
 
     /// A gateway counts the calls of its own process.

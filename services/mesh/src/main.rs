@@ -14,6 +14,7 @@ mod pulse;
 mod role;
 mod settings;
 mod stores;
+mod vital;
 
 use clap::Parser;
 use command::{Arguments, Command};

@@ -46,6 +46,7 @@ pub(crate) struct Gateway {
     pub(crate) cors_origins: Vec<String>,
     pub(crate) trusted_proxies: Vec<String>,
     pub(crate) in_flight: usize,
+    pub(crate) waiting: usize,
     pub(crate) anonymous_per_minute: i64,
     pub(crate) anonymous_per_day: i64,
     pub(crate) reflection: bool,

@@ -11,6 +11,7 @@ mod known;
 mod limits;
 mod load;
 mod mesh;
+mod overload;
 mod pages;
 mod process;
 mod records;
@@ -29,6 +30,7 @@ async fn main() {
         ["mesh"] => mesh::print().await,
         ["pages"] => pages::print().await,
         ["records"] => records::print().await,
+        ["overload"] => overload::print().await,
         ["limits"] => limits::print().await,
         _ => table::print().await,
     }

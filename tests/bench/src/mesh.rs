@@ -51,13 +51,23 @@ fn binary() -> PathBuf {
 }
 
 fn start(data: &Path) -> Process {
-    let mut command = Command::new(binary());
+    started(Command::new(binary()), data)
+}
+
+/// The same on these cores only.
+pub(crate) fn start_on(cores: &str, data: &Path) -> Process {
+    let mut command = Command::new("taskset");
+    command.args(["--cpu-list", cores]).arg(binary());
+    started(command, data)
+}
+
+fn started(mut command: Command, data: &Path) -> Process {
     command.env("ONE_GATEWAY_TRUSTED_PROXIES", "127.0.0.0/8"); // so that guesses may come from everywhere
     command.env("ONE_DATA_DIR", data).env("ONE_GATEWAY_ADDR", "127.0.0.1:0").env("ONE_ADMIN_ADDR", "127.0.0.1:0").env("ONE_LOG_FORMAT", "json");
     Process::start(&mut command, "gateway")
 }
 
-async fn create(client: &Client, key: &str) -> String {
+pub(crate) async fn create(client: &Client, key: &str) -> String {
     let mut request = Request::new(load::creation());
     let bearer: MetadataValue<_> = format!("Bearer {key}").parse().expect("ASCII");
     request.metadata_mut().insert("authorization", bearer);

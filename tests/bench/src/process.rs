@@ -12,6 +12,8 @@ pub(crate) struct Process {
     child: Child,
     /// Where it listens.
     pub(crate) addr: String,
+    /// Where its admin port is, if it has one.
+    pub(crate) admin: String,
 }
 
 impl Process {
@@ -19,12 +21,16 @@ impl Process {
     pub(crate) fn start(command: &mut Command, listener: &str) -> Process {
         let mut child = command.stdout(Stdio::piped()).spawn().expect("the program starts");
         let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
-        let mut addr = String::new();
+        let (mut addr, mut admin) = (String::new(), String::new());
         for line in lines.by_ref() {
             let line = line.expect("text");
             let Ok(said) = serde_json::from_str::<serde_json::Value>(&line) else { continue };
+            let at = || said["addr"].as_str().unwrap_or_default().to_owned();
             if said["listening"] == listener {
-                addr = said["addr"].as_str().unwrap_or_default().to_owned();
+                addr = at();
+            }
+            if said["listening"] == "admin" {
+                admin = at();
             }
             if said["ready"] == true {
                 break;
@@ -32,7 +38,7 @@ impl Process {
         }
         assert!(!addr.is_empty(), "the server ended before it listened");
         std::thread::spawn(move || lines.for_each(drop)); // it must never block on a full pipe
-        Process { child, addr }
+        Process { child, addr, admin }
     }
 
     /// A Redis with nothing in it, as `tests/install` installs it.
@@ -44,7 +50,7 @@ impl Process {
         let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines().map_while(Result::ok);
         assert!(lines.any(|line| line.contains("Ready to accept connections")), "Redis ended before it listened");
         std::thread::spawn(move || lines.for_each(drop));
-        Process { child, addr: format!("127.0.0.1:{port}") }
+        Process { child, addr: format!("127.0.0.1:{port}"), admin: String::new() }
     }
 
     /// CPU time of all its threads so far.
@@ -66,6 +72,12 @@ impl Process {
     fn proc(&self, file: &str) -> String {
         std::fs::read_to_string(format!("/proc/{}/{file}", self.child.id())).expect("a live process")
     }
+}
+
+/// All threads of a process run on these cores from now on, as taskset writes them.
+pub(crate) fn pin(process: u32, cores: &str) {
+    let pinned = Command::new("taskset").args(["--all-tasks", "--cpu-list", "--pid", cores, &process.to_string()]).stdout(Stdio::null()).status();
+    assert!(pinned.expect("util-linux has it").success());
 }
 
 /// CPU time of this process so far.

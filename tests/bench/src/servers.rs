@@ -92,6 +92,7 @@ async fn gateway(listener: TcpListener, upstream: Upstream, redis: Option<Arc<Li
         signer: signer(),
         clock: Clock::system(),
         limits: LIMITS,
+        waiting: 4_000,
         address: Rate::NONE,
         origins: Vec::new(),
         proxies: Vec::new(),
@@ -100,6 +101,7 @@ async fn gateway(listener: TcpListener, upstream: Upstream, redis: Option<Arc<Li
         metrics: None,
     };
     let (app, gateway) = gateway::build(options).await.expect("valid options");
+    tokio::spawn(gateway.follow(Arc::new(Everybody::default()), CancellationToken::new()));
     tokio::spawn(gateway.run(CancellationToken::new()));
     serve(listener, app, LIMITS).await;
 }

@@ -1,0 +1,241 @@
+//! Three times more than it can do: what it still does, how it refuses the rest, and how it is after that.
+//!
+//! The server has one core and this process the other, so that the client's own work takes nothing from what is measured. Calls come whether
+//! the last were answered or not, as those of many clients do; but a connection carries a hundred at once, as every server says, and a call
+//! that finds none free is held back.
+
+use crate::{
+    load::{self, Client},
+    mesh,
+    process::{self, Process},
+};
+use contract::ontology::v1::GetThingRequest;
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
+    },
+    time::{Duration, Instant},
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    sync::Semaphore,
+    time::{MissedTickBehavior, interval, sleep, timeout},
+};
+use tonic::{Code, Request, Status, metadata::MetadataValue, transport::Endpoint};
+
+const CONNECTIONS: usize = 64;
+/// What our listener, like most, lets one connection carry at once.
+const STREAMS: usize = 100;
+/// As many callers as reach the peak, each with one call at a time.
+const CALLERS: usize = 64;
+const PEAK: Duration = Duration::from_secs(4);
+const OVERLOAD: Duration = Duration::from_secs(10);
+const TIMES: f64 = 3.0;
+/// How long a client waits for an answer.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// What is told of the overload begins after so long.
+const SETTLED: Duration = Duration::from_secs(2);
+
+/// How calls ended.
+#[derive(Default)]
+struct Ends {
+    due: usize,
+    held: usize,
+    served: usize,
+    refused: Vec<Duration>,
+    late: usize,
+    other: Vec<Status>,
+}
+
+impl Ends {
+    fn note(&mut self, answer: Result<(), Status>, took: Duration) {
+        match answer {
+            Ok(()) => self.served += 1,
+            Err(status) if matches!(status.code(), Code::ResourceExhausted | Code::Unavailable) && says_when(&status) => self.refused.push(took),
+            Err(status) if matches!(status.code(), Code::DeadlineExceeded | Code::Cancelled) => self.late += 1,
+            Err(status) => self.other.push(status),
+        }
+    }
+}
+
+/// A refusal of ours says when to come again.
+fn says_when(status: &Status) -> bool {
+    status.metadata().contains_key("retry-after") || !status.details().is_empty()
+}
+
+pub(crate) async fn print() {
+    let data = tempfile::tempdir().expect("a folder");
+    process::pin(std::process::id(), "1");
+    let mesh = mesh::start_on("0", data.path());
+    let caller = Arc::new(Caller::new(&mesh, data.path()).await);
+    let peak = closed(&caller, PEAK).await;
+    let memory = mesh.resident();
+    let probes = Probes::start(&mesh);
+    let offered = peak * TIMES;
+    let (ends, seconds) = open(&caller, offered).await;
+    let late = probes.late().await;
+    let swollen = mesh.resident();
+    sleep(Duration::from_secs(3)).await;
+    let after = closed(&caller, PEAK).await;
+    process::pin(std::process::id(), "0,1");
+
+    println!("{:<44} {:>10} {:>8} {:>8}", "overload, server and client on a core each", "", "ratio", "limit");
+    println!("{:<44} {:>10.0}", "peak, calls/s", peak);
+    println!("{:<44} {:>10.0} {:>8.2}", "offered, calls/s", ends.due as f64 / seconds, ends.due as f64 / seconds / peak);
+    println!("{:<44} {:>10.0} {:>8.2} {:>8}", "served, calls/s", ends.served as f64 / seconds, ends.served as f64 / seconds / peak, 0.9);
+    let mut refused = ends.refused;
+    refused.sort_unstable();
+    println!("{:<44} {:>10.0}", "refused, calls/s", refused.len() as f64 / seconds);
+    let at = |part: f64| refused.get((refused.len() as f64 * part) as usize).copied().unwrap_or_default().as_secs_f64() * 1e3;
+    println!("{:<44} {:>10.1} {:>8.1}", "refused within, ms: p50, p99", at(0.5), at(0.99));
+    println!("{:<44} {:>10.0}", "held back, for no stream is free, calls/s", ends.held as f64 / seconds);
+    println!("{:<44} {:>10.0}", "given up by their clients after 1 s, calls/s", ends.late as f64 / seconds);
+    println!("{:<44} {:>10} {:>8} {:>8}", "otherwise ended", ends.other.len(), "", 0);
+    println!("{:<44} {:>10} {:>8} {:>8}", "probes answered later than in 1 s", late, "", 0);
+    println!("{:<44} {:>10.1} {:>8.2}", "memory, MiB, and beside that before", swollen, swollen / memory);
+    println!("{:<44} {:>10.0} {:>8.2} {:>8}", "three seconds after, calls/s", after, after / peak, 0.9);
+    for status in ends.other.iter().take(3) {
+        println!("{status:?}");
+    }
+}
+
+/// Makes the calls.
+struct Caller {
+    clients: Vec<Client>,
+    streams: Vec<Arc<Semaphore>>,
+    bearer: MetadataValue<tonic::metadata::Ascii>,
+    thing: String,
+}
+
+impl Caller {
+    async fn new(mesh: &Process, data: &std::path::Path) -> Self {
+        let key = std::fs::read_to_string(data.join("owner.key")).expect("the first start writes it").trim().to_owned();
+        let endpoint = Endpoint::from_shared(format!("http://{}", mesh.addr)).expect("an address").tcp_nodelay(true);
+        let mut clients = Vec::new();
+        for _ in 0..CONNECTIONS {
+            clients.push(Client::new(endpoint.connect().await.expect("the server listens")));
+        }
+        let thing = mesh::create(&clients[0], &key).await;
+        let streams = (0..CONNECTIONS).map(|_| Arc::new(Semaphore::new(STREAMS))).collect();
+        Self { clients, streams, bearer: format!("Bearer {key}").parse().expect("ASCII"), thing }
+    }
+
+    /// Seven of ten read, three write.
+    async fn call(&self, number: usize) -> Result<(), Status> {
+        let mut client = self.clients[number % CONNECTIONS].clone();
+        if number % 10 < 7 {
+            client.get_thing(self.signed(GetThingRequest { id: self.thing.clone() })).await.map(drop)
+        } else {
+            client.create_thing(self.signed(load::creation())).await.map(drop)
+        }
+    }
+
+    fn signed<T>(&self, message: T) -> Request<T> {
+        let mut request = Request::new(message);
+        request.metadata_mut().insert("authorization", self.bearer.clone());
+        request.set_timeout(PATIENCE);
+        request
+    }
+}
+
+/// Calls a second, of callers who wait for each answer.
+async fn closed(caller: &Arc<Caller>, time: Duration) -> f64 {
+    let begun = Instant::now();
+    let callers: Vec<_> = (0..CALLERS)
+        .map(|first| {
+            let caller = caller.clone();
+            tokio::spawn(async move {
+                let mut served = 0;
+                while begun.elapsed() < time {
+                    caller.call(first + CALLERS * served).await.expect("nobody is refused below the peak");
+                    served += 1;
+                }
+                served
+            })
+        })
+        .collect();
+    let mut served = 0;
+    for caller in callers {
+        served += caller.await.expect("no call fails");
+    }
+    served as f64 / begun.elapsed().as_secs_f64()
+}
+
+/// So many calls a second whether they are answered or not; how those ended that ended once it had settled, and in how many seconds.
+async fn open(caller: &Arc<Caller>, per_second: f64) -> (Ends, f64) {
+    let ends = Arc::new(Mutex::new(Ends::default()));
+    let begun = Instant::now();
+    let mut ticks = interval(Duration::from_millis(1));
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    let mut number = 0;
+    let mut settled = None;
+    while begun.elapsed() < OVERLOAD {
+        ticks.tick().await;
+        if settled.is_none() && begun.elapsed() >= SETTLED {
+            settled = Some(Instant::now());
+            *ends.lock().expect("nobody panics") = Ends::default();
+        }
+        let due = (begun.elapsed().as_secs_f64() * per_second) as usize;
+        for number in number..due {
+            let (caller, ends) = (caller.clone(), ends.clone());
+            ends.lock().expect("nobody panics").due += 1;
+            let Ok(stream) = caller.streams[number % CONNECTIONS].clone().try_acquire_owned() else {
+                ends.lock().expect("nobody panics").held += 1;
+                continue;
+            };
+            tokio::spawn(async move {
+                let _stream = stream;
+                let asked = Instant::now();
+                let answer = timeout(PATIENCE, caller.call(number)).await.unwrap_or_else(|_| Err(Status::deadline_exceeded("nobody answers")));
+                ends.lock().expect("nobody panics").note(answer, asked.elapsed());
+            });
+        }
+        number = due.max(number);
+    }
+    let seconds = settled.expect("it has").elapsed().as_secs_f64();
+    let ended = std::mem::take(&mut *ends.lock().expect("nobody panics"));
+    (ended, seconds)
+}
+
+/// Asks ten times a second whether the process lives.
+struct Probes {
+    stop: Arc<AtomicBool>,
+    late: Arc<AtomicUsize>,
+    running: tokio::task::JoinHandle<()>,
+}
+
+impl Probes {
+    fn start(mesh: &Process) -> Self {
+        let (stop, late) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+        let (gateway, admin) = (mesh.addr.clone(), mesh.admin.clone());
+        let (stopped, count) = (stop.clone(), late.clone());
+        let running = tokio::spawn(async move {
+            let health = Endpoint::from_shared(format!("http://{gateway}")).expect("an address").connect().await.expect("it listens");
+            let mut health = tonic_health::pb::health_client::HealthClient::new(health);
+            while !stopped.load(Relaxed) {
+                let check = timeout(Duration::from_secs(1), health.check(tonic_health::pb::HealthCheckRequest::default()));
+                let ready = timeout(Duration::from_secs(1), ready(&admin));
+                let (check, ready) = tokio::join!(check, ready);
+                count.fetch_add(usize::from(!matches!(check, Ok(Ok(_)))) + usize::from(!matches!(ready, Ok(true))), Relaxed);
+                sleep(Duration::from_millis(100)).await;
+            }
+        });
+        Self { stop, late, running }
+    }
+
+    async fn late(self) -> usize {
+        self.stop.store(true, Relaxed);
+        let _ = self.running.await;
+        self.late.load(Relaxed)
+    }
+}
+
+async fn ready(admin: &str) -> bool {
+    let Ok(mut tcp) = TcpStream::connect(admin).await else { return false };
+    let mut answer = String::new();
+    tcp.write_all(b"GET /readyz HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").await.is_ok()
+        && tcp.read_to_string(&mut answer).await.is_ok()
+        && answer.starts_with("HTTP/1.1 200 ")
+}
