@@ -32,7 +32,7 @@ lint: tools
 fmt:
 	cargo fmt --all
 
-# Ratios and CPU microseconds, from the operating system.
+# Ratios and CPU microseconds, from the operating system; and how long a burst and a mixed load wait.
 bench:
 	command -v strace >/dev/null || apt-get install -y -qq strace
 	command -v redis-server >/dev/null || apt-get install -y -qq redis-server

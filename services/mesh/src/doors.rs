@@ -14,9 +14,9 @@ pub(crate) struct Door {
 }
 
 impl Door {
-    pub(crate) async fn bind(name: &'static str, addr: SocketAddr) -> Result<Door, Failure> {
+    pub(crate) fn bind(name: &'static str, addr: SocketAddr) -> Result<Door, Failure> {
         let taken = |error| Failure::start(format!("{name} cannot listen on {addr}: {error}"));
-        let listener = TcpListener::bind(addr).await.map_err(taken)?;
+        let listener = serve::listen(addr).map_err(taken)?;
         let addr = listener.local_addr().map_err(taken)?;
         Ok(Door { name, listener, addr })
     }

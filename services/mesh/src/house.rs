@@ -104,7 +104,7 @@ impl House {
     }
 
     async fn serve(&self, signals: impl Future<Output = ()>) -> Result<(), Failure> {
-        let ports = Ports::bind(self).await?;
+        let ports = Ports::bind(self)?;
         let announce = Announce(self.settings.log.format);
         let started = self.ready.needs("the start");
         let (residents, upstreams) = self.move_in(announce, ports.gateway_addr()).await?;
@@ -273,13 +273,13 @@ struct Ports {
 }
 
 impl Ports {
-    async fn bind(house: &House) -> Result<Ports, Failure> {
+    fn bind(house: &House) -> Result<Ports, Failure> {
         let (settings, roles) = (&house.settings, &house.roles);
-        let admin = Door::bind("admin", settings.admin_addr().map_err(Failure::Setting)?).await?;
-        let gateway = if roles.has(Role::Gateway) { Some(Door::bind("gateway", settings.gateway.addr).await?) } else { None };
+        let admin = Door::bind("admin", settings.admin_addr().map_err(Failure::Setting)?)?;
+        let gateway = if roles.has(Role::Gateway) { Some(Door::bind("gateway", settings.gateway.addr)?) } else { None };
         let mut services = Vec::new();
         for role in Role::SERVICES.into_iter().filter(|role| roles.is_split() && roles.has(*role)) {
-            services.push(Door::bind(role.word(), settings.service(role).addr).await?);
+            services.push(Door::bind(role.word(), settings.service(role).addr)?);
         }
         Ok(Ports { admin, gateway, services })
     }

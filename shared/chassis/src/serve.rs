@@ -43,7 +43,7 @@ pub use grpc::grpc;
 pub use grpc_timeout::grpc_timeout;
 pub use incoming::Incoming;
 pub use limits::Limits;
-pub use listener::serve;
+pub use listener::{listen, serve};
 pub use messages::{Guarded, Messages};
 pub use writer::Writer;
 

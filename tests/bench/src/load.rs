@@ -9,7 +9,7 @@ use std::{
 };
 use tonic::{
     Request,
-    metadata::MetadataValue,
+    metadata::AsciiMetadataValue,
     transport::{Channel, Endpoint},
 };
 
@@ -18,7 +18,13 @@ const CALLERS: usize = 64;
 
 pub(crate) type Client = ThingServiceClient<Channel>;
 
-/// What is asked, over and over.
+/// What the callers ask, over and over.
+pub(crate) trait Ask: Clone + Send + Sync + 'static {
+    /// Once, and it is answered.
+    fn ask(&self, client: &mut Client) -> impl Future<Output = ()> + Send;
+}
+
+/// The same call each time.
 #[derive(Clone)]
 pub(crate) enum Call {
     Get(String),
@@ -35,35 +41,51 @@ pub(crate) struct Figures {
     pub(crate) micros: f64,
 }
 
+/// A call and the key that it is made with.
+#[derive(Clone)]
+struct Keyed {
+    bearer: AsciiMetadataValue,
+    call: Call,
+}
+
 pub(crate) async fn clients(addr: &str) -> Vec<Client> {
+    channels(addr, CONNECTIONS).await.into_iter().map(ThingServiceClient::new).collect()
+}
+
+/// So many connections.
+pub(crate) async fn channels(addr: &str, connections: usize) -> Vec<Channel> {
     let endpoint = Endpoint::from_shared(format!("http://{addr}")).expect("an address").tcp_nodelay(true);
     let mut all = Vec::new();
-    for _ in 0..CONNECTIONS {
-        all.push(ThingServiceClient::new(endpoint.connect().await.expect("the server listens")));
+    for _ in 0..connections {
+        all.push(endpoint.connect().await.expect("the server listens"));
     }
     all
 }
 
 /// Makes `calls` calls, after a tenth as many to warm up.
 pub(crate) async fn run(clients: &[Client], key: &str, call: &Call, calls: usize, servers: &[&Process]) -> Figures {
-    round(clients, key, call, calls / 10).await;
+    measure(clients, &Keyed { bearer: bearer(key), call: call.clone() }, calls, servers).await
+}
+
+/// The same with whatever is asked.
+pub(crate) async fn measure(clients: &[Client], what: &impl Ask, calls: usize, servers: &[&Process]) -> Figures {
+    round(clients, what, calls / 10).await;
     let before: Duration = servers.iter().map(|server| server.cpu()).sum();
     let begun = Instant::now();
-    round(clients, key, call, calls).await;
+    round(clients, what, calls).await;
     let took = begun.elapsed();
     let cpu = servers.iter().map(|server| server.cpu()).sum::<Duration>() - before;
     Figures { per_second: calls as f64 / took.as_secs_f64(), micros: cpu.as_secs_f64() * 1e6 / calls as f64 }
 }
 
-async fn round(clients: &[Client], key: &str, call: &Call, calls: usize) {
+async fn round(clients: &[Client], what: &impl Ask, calls: usize) {
     let left = Arc::new(AtomicUsize::new(calls));
-    let bearer: MetadataValue<_> = format!("Bearer {key}").parse().expect("ASCII");
     let callers: Vec<_> = (0..CALLERS)
         .map(|n| {
-            let (mut client, left, bearer, call) = (clients[n % clients.len()].clone(), left.clone(), bearer.clone(), call.clone());
+            let (mut client, left, what) = (clients[n % clients.len()].clone(), left.clone(), what.clone());
             tokio::spawn(async move {
                 while left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok() {
-                    one(&mut client, &bearer, &call).await;
+                    what.ask(&mut client).await;
                 }
             })
         })
@@ -73,23 +95,33 @@ async fn round(clients: &[Client], key: &str, call: &Call, calls: usize) {
     }
 }
 
-async fn one(client: &mut Client, bearer: &MetadataValue<tonic::metadata::Ascii>, call: &Call) {
-    match call {
-        Call::Get(id) => {
-            let mut request = Request::new(GetThingRequest { id: id.clone() });
-            request.metadata_mut().insert("authorization", bearer.clone());
-            client.get_thing(request).await.expect("the thing");
-        }
-        Call::Create => {
-            let mut request = Request::new(creation());
-            request.metadata_mut().insert("authorization", bearer.clone());
-            client.create_thing(request).await.expect("a new thing");
-        }
-        Call::Guess => {
-            let refused = client.get_thing(guess()).await.expect_err("nobody has this key");
-            assert_eq!(refused.code(), tonic::Code::Unauthenticated, "{refused:?}");
+impl Ask for Keyed {
+    async fn ask(&self, client: &mut Client) {
+        match &self.call {
+            Call::Get(id) => {
+                client.get_thing(sent(GetThingRequest { id: id.clone() }, &self.bearer)).await.expect("the thing");
+            }
+            Call::Create => {
+                client.create_thing(sent(creation(), &self.bearer)).await.expect("a new thing");
+            }
+            Call::Guess => {
+                let refused = client.get_thing(guess()).await.expect_err("nobody has this key");
+                assert_eq!(refused.code(), tonic::Code::Unauthenticated, "{refused:?}");
+            }
         }
     }
+}
+
+/// A key as it is sent.
+pub(crate) fn bearer(key: &str) -> AsciiMetadataValue {
+    format!("Bearer {key}").parse().expect("ASCII")
+}
+
+/// A message with a key.
+pub(crate) fn sent<T>(message: T, bearer: &AsciiMetadataValue) -> Request<T> {
+    let mut request = Request::new(message);
+    request.metadata_mut().insert("authorization", bearer.clone());
+    request
 }
 
 fn guess() -> Request<GetThingRequest> {

@@ -6,10 +6,10 @@
 
 use crate::{
     load::{self, Client},
-    mesh,
+    mesh::Mesh,
     process::{self, Process},
+    tenants::{PAGE, Tenants},
 };
-use contract::ontology::v1::GetThingRequest;
 use std::{
     sync::{
         Arc, Mutex,
@@ -23,7 +23,9 @@ use tokio::{
     sync::Semaphore,
     time::{MissedTickBehavior, interval, sleep, timeout},
 };
-use tonic::{Code, Request, Status, metadata::MetadataValue, transport::Endpoint};
+use tonic::{Code, Status, transport::Endpoint};
+
+const TENANTS: usize = 100;
 
 const CONNECTIONS: usize = 64;
 /// What our listener, like most, lets one connection carry at once.
@@ -66,17 +68,17 @@ fn says_when(status: &Status) -> bool {
 }
 
 pub(crate) async fn print() {
-    let data = tempfile::tempdir().expect("a folder");
     process::pin(std::process::id(), "1");
-    let mesh = mesh::start_on("0", data.path());
-    let caller = Arc::new(Caller::new(&mesh, data.path()).await);
+    let mesh = Mesh::start_on("0");
+    let caller = Arc::new(Caller::new(&mesh).await);
+    let server = &mesh.process;
     let peak = closed(&caller, PEAK).await;
-    let memory = mesh.resident();
-    let probes = Probes::start(&mesh);
+    let memory = server.resident();
+    let probes = Probes::start(server);
     let offered = peak * TIMES;
     let (ends, seconds) = open(&caller, offered).await;
     let late = probes.late().await;
-    let swollen = mesh.resident();
+    let swollen = server.resident();
     sleep(Duration::from_secs(3)).await;
     let after = closed(&caller, PEAK).await;
     process::pin(std::process::id(), "0,1");
@@ -105,38 +107,18 @@ pub(crate) async fn print() {
 struct Caller {
     clients: Vec<Client>,
     streams: Vec<Arc<Semaphore>>,
-    bearer: MetadataValue<tonic::metadata::Ascii>,
-    thing: String,
+    tenants: Tenants,
 }
 
 impl Caller {
-    async fn new(mesh: &Process, data: &std::path::Path) -> Self {
-        let key = std::fs::read_to_string(data.join("owner.key")).expect("the first start writes it").trim().to_owned();
-        let endpoint = Endpoint::from_shared(format!("http://{}", mesh.addr)).expect("an address").tcp_nodelay(true);
-        let mut clients = Vec::new();
-        for _ in 0..CONNECTIONS {
-            clients.push(Client::new(endpoint.connect().await.expect("the server listens")));
-        }
-        let thing = mesh::create(&clients[0], &key).await;
+    async fn new(mesh: &Mesh) -> Self {
+        let clients = load::channels(&mesh.process.addr, CONNECTIONS).await.into_iter().map(Client::new).collect();
         let streams = (0..CONNECTIONS).map(|_| Arc::new(Semaphore::new(STREAMS))).collect();
-        Self { clients, streams, bearer: format!("Bearer {key}").parse().expect("ASCII"), thing }
+        Self { clients, streams, tenants: Tenants::make(mesh, TENANTS, PAGE).await }
     }
 
-    /// Seven of ten read, three write.
     async fn call(&self, number: usize) -> Result<(), Status> {
-        let mut client = self.clients[number % CONNECTIONS].clone();
-        if number % 10 < 7 {
-            client.get_thing(self.signed(GetThingRequest { id: self.thing.clone() })).await.map(drop)
-        } else {
-            client.create_thing(self.signed(load::creation())).await.map(drop)
-        }
-    }
-
-    fn signed<T>(&self, message: T) -> Request<T> {
-        let mut request = Request::new(message);
-        request.metadata_mut().insert("authorization", self.bearer.clone());
-        request.set_timeout(PATIENCE);
-        request
+        self.tenants.call(&mut self.clients[number % CONNECTIONS].clone()).await
     }
 }
 

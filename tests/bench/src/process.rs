@@ -7,6 +7,10 @@ use std::{
     time::Duration,
 };
 
+/// How long it must have had nothing to do, and how often that is looked for at most.
+const REST: Duration = Duration::from_millis(500);
+const LOOKS: usize = 60;
+
 /// Killed when dropped.
 pub(crate) struct Process {
     child: Child,
@@ -56,6 +60,17 @@ impl Process {
     /// CPU time of all its threads so far.
     pub(crate) fn cpu(&self) -> Duration {
         cpu(&self.proc("stat"))
+    }
+
+    /// Waits until it has done what was left to do, and uses less than a twentieth of a core.
+    pub(crate) async fn rests(&self) {
+        for _ in 0..LOOKS {
+            let before = self.cpu();
+            tokio::time::sleep(REST).await;
+            if self.cpu() - before < REST / 20 {
+                return;
+            }
+        }
     }
 
     /// Resident memory in MiB.

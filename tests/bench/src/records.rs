@@ -1,15 +1,15 @@
 //! What it costs to keep a request on record: shipped as a gateway ships it, counted, and kept, on SQLite.
 
-use crate::process;
-use chassis::{clock::Clock, principal::Signer, room::Room, secret::Secrets, upstream::Client, upstream::Upstream};
+use crate::{
+    house::{House, bytes},
+    process,
+};
+use chassis::{clock::Clock, upstream::Client};
 use contract::{
     events::v1::Transport,
     identity::v1::ActorKind,
     internal::v1::{AppendRequestsRequest, RequestRecord, request_log_service_client::RequestLogServiceClient},
 };
-use events::Events;
-use store::{Db, DbOptions};
-use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 const BATCHES: i64 = 100;
@@ -19,23 +19,17 @@ const ROUNDS: i64 = 5;
 const RPC: &str = "one.ontology.v1.ThingService/GetThing";
 
 pub(crate) async fn print() {
-    let data = tempfile::tempdir().expect("a folder");
-    let secrets = Secrets::of(&[[7; 32]]).expect("32 bytes");
-    let url = format!("sqlite:{}", data.path().display());
-    let db = Db::open(DbOptions::new(url, events::SCHEMA, events::MIGRATIONS, secrets.clone())).await.expect("a new store");
-    let clock = Clock::system();
-    let signer = Signer::new(&secrets.derive("bench"), clock.clone());
-    let room = Room::new(Events::new(db.clone(), Default::default(), CancellationToken::new()).routes(), events::SCHEMA, signer.clone());
-    let client = RequestLogServiceClient::new(Client::new(Upstream::here(room), events::SCHEMA, signer));
+    let house = House::open().await;
+    let client = RequestLogServiceClient::new(house.client.clone());
 
     println!("{:<34} {:>10} {:>8} {:>8}", "requests on record, SQLite", "records", "CPU µs", "limit");
     let gateway = Uuid::new_v4();
     let mut least = f64::INFINITY;
     for round in 0..ROUNDS {
-        least = least.min(append(client.clone(), gateway, &clock, round * BATCHES).await);
+        least = least.min(append(client.clone(), gateway, &house.clock, round * BATCHES).await);
     }
     println!("{:<34} {:>10} {least:>8.1} {:>8}", "shipped, counted and kept, each", BATCHES * BATCH as i64, 5);
-    db.close().await;
+    house.close().await;
 }
 
 /// CPU µs of the whole process for each record of as many batches, the first of which is the next after `last`.
@@ -75,8 +69,4 @@ fn record(time_micros: i64) -> RequestRecord {
         trace_id: bytes(Uuid::new_v4()),
         ..RequestRecord::default()
     }
-}
-
-fn bytes(id: Uuid) -> bytes::Bytes {
-    bytes::Bytes::copy_from_slice(id.as_bytes())
 }

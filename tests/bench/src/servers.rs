@@ -17,7 +17,7 @@ use gateway::{
     redis::{Decisions, Link, Policy},
 };
 use serde_json::json;
-use std::{process::Command, sync::Arc, time::Duration};
+use std::{net::Ipv4Addr, process::Command, sync::Arc, time::Duration};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::{
@@ -40,7 +40,8 @@ pub(crate) fn start(what: &str, rest: &[&str]) -> Process {
 
 /// This process is that server, until it is killed.
 pub(crate) async fn run(what: &str, rest: &[&str]) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    serve::open_files();
+    let listener = serve::listen((Ipv4Addr::LOCALHOST, 0).into()).expect("a free port");
     println!("{}", json!({ "listening": "echo", "addr": listener.local_addr().expect("bound").to_string() }));
     println!("{}", json!({ "ready": true }));
     match (what, rest) {

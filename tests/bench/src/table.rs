@@ -1,9 +1,9 @@
 //! The run: each server in turn, and the table.
 
 use crate::{
-    limits,
+    burst, durable, growth, limits,
     load::{self, Call, Figures},
-    mesh, pages,
+    mesh, mixed, overload, pages,
     process::Process,
     records,
     servers::{self, KEY},
@@ -34,6 +34,16 @@ pub(crate) async fn print() {
     limits::print().await;
     println!();
     pages::print().await;
+    println!();
+    burst::print().await;
+    println!();
+    durable::print().await;
+    println!();
+    growth::print().await;
+    println!();
+    mixed::print(mixed::TIME).await;
+    println!();
+    overload::print().await;
 }
 
 /// The same echo behind stock tonic, our listener, and the gateway in one process and in two.
