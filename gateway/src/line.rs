@@ -13,7 +13,7 @@ use std::{
 use tokio::{sync::oneshot, time::timeout};
 
 /// Who has waited so long is refused: a client would rather ask again than not know.
-pub const PATIENCE: Duration = Duration::from_millis(500);
+pub const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The line before one service.
 #[derive(Debug)]

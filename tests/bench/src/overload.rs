@@ -8,7 +8,7 @@ use crate::{
     load::{self, Client},
     mesh::Mesh,
     process::{self, Process},
-    tenants::{PAGE, Tenants},
+    tenants::Tenants,
 };
 use std::{
     sync::{
@@ -26,19 +26,25 @@ use tokio::{
 use tonic::{Code, Status, transport::Endpoint};
 
 const TENANTS: usize = 100;
+/// Of each. The calls add as many again, and a peak over ten times the rows would be another peak.
+const THINGS: usize = 200;
 
 const CONNECTIONS: usize = 64;
 /// What our listener, like most, lets one connection carry at once.
 const STREAMS: usize = 100;
 /// As many callers as reach the peak, each with one call at a time.
 const CALLERS: usize = 64;
-const PEAK: Duration = Duration::from_secs(4);
-const OVERLOAD: Duration = Duration::from_secs(10);
+const PEAK: Duration = Duration::from_secs(3);
+const OVERLOAD: Duration = Duration::from_secs(8);
 const TIMES: f64 = 3.0;
+/// What is told of an overload begins after so long.
+const SETTLED: Duration = Duration::from_secs(3);
+/// All has to be as before so long after its end.
+const AFTER: Duration = Duration::from_secs(10);
 /// How long a client waits for an answer.
-const PATIENCE: Duration = Duration::from_secs(1);
-/// What is told of the overload begins after so long.
-const SETTLED: Duration = Duration::from_secs(2);
+const PATIENCE: Duration = Duration::from_secs(3);
+/// Overloads, each between two peaks, of which the middle one counts: other work on the machine may lower either.
+const ROUNDS: usize = 3;
 
 /// How calls ended.
 #[derive(Default)]
@@ -52,6 +58,13 @@ struct Ends {
 }
 
 impl Ends {
+    /// Milliseconds, for so many of a hundred.
+    fn refused_within(&self, percent: usize) -> f64 {
+        let mut all = self.refused.clone();
+        all.sort_unstable();
+        all.get(all.len() * percent / 100).copied().unwrap_or_default().as_secs_f64() * 1e3
+    }
+
     fn note(&mut self, answer: Result<(), Status>, took: Duration) {
         match answer {
             Ok(()) => self.served += 1,
@@ -67,40 +80,72 @@ fn says_when(status: &Status) -> bool {
     status.metadata().contains_key("retry-after") || !status.details().is_empty()
 }
 
+/// One overload.
+struct Round {
+    before: f64,
+    after: f64,
+    ends: Ends,
+    seconds: f64,
+    late: usize,
+    /// MiB before and at its end.
+    memory: (f64, f64),
+}
+
+impl Round {
+    async fn run(caller: &Arc<Caller>, server: &Process, before: f64) -> Round {
+        let calm = server.resident();
+        let probes = Probes::start(server);
+        let (ends, seconds) = open(caller, before * TIMES).await;
+        let (late, memory) = (probes.late().await, (calm, server.resident()));
+        sleep(AFTER).await;
+        Round { before, after: closed(caller, PEAK).await, ends, seconds, late, memory }
+    }
+
+    fn peak(&self) -> f64 {
+        f64::midpoint(self.before, self.after)
+    }
+
+    fn goodput(&self) -> f64 {
+        self.ends.served as f64 / self.seconds / self.peak()
+    }
+
+    fn print(&self) {
+        let ends = &self.ends;
+        let each_second = |what: &str, count: usize| println!("{what:<44} {:>10.0}", count as f64 / self.seconds);
+        println!("{:<44} {:>10} {:>8} {:>8}", "overload; server and client on a core each", "calls/s", "ratio", "limit");
+        println!("{:<44} {:>10.0}", "peak, before and after", self.peak());
+        println!("{:<44} {:>10.0} {:>8.2}", "come", ends.due as f64 / self.seconds, ends.due as f64 / self.seconds / self.peak());
+        println!("{:<44} {:>10.0} {:>8.2} {:>8}", "served", ends.served as f64 / self.seconds, self.goodput(), "≥ 0.9");
+        each_second("held back, for no stream is free", ends.held);
+        each_second("refused", ends.refused.len());
+        println!("{:<44} {:>10.0} {:>8.0}", "refused within, ms: half, 99 of 100", ends.refused_within(50), ends.refused_within(99));
+        each_second("given up by their clients after 3 s", ends.late);
+        println!("{:<44} {:>10} {:>8} {:>8}", "otherwise ended", ends.other.len(), "", 0);
+        println!("{:<44} {:>10} {:>8} {:>8}", "probes answered later than in a second", self.late, "", 0);
+        println!("{:<44} {:>10.1} {:>8.2}", "resident, MiB, and beside that before", self.memory.1, self.memory.1 / self.memory.0);
+        println!("{:<44} {:>10.0} {:>8.2} {:>8}", "ten seconds after", self.after, self.after / self.before, "≥ 0.9");
+        for status in ends.other.iter().take(3) {
+            println!("{status:?}");
+        }
+    }
+}
+
 pub(crate) async fn print() {
     process::pin(std::process::id(), "1");
     let mesh = Mesh::start_on("0");
     let caller = Arc::new(Caller::new(&mesh).await);
-    let server = &mesh.process;
-    let peak = closed(&caller, PEAK).await;
-    let memory = server.resident();
-    let probes = Probes::start(server);
-    let offered = peak * TIMES;
-    let (ends, seconds) = open(&caller, offered).await;
-    let late = probes.late().await;
-    let swollen = server.resident();
-    sleep(Duration::from_secs(3)).await;
-    let after = closed(&caller, PEAK).await;
-    process::pin(std::process::id(), "0,1");
-
-    println!("{:<44} {:>10} {:>8} {:>8}", "overload, server and client on a core each", "", "ratio", "limit");
-    println!("{:<44} {:>10.0}", "peak, calls/s", peak);
-    println!("{:<44} {:>10.0} {:>8.2}", "offered, calls/s", ends.due as f64 / seconds, ends.due as f64 / seconds / peak);
-    println!("{:<44} {:>10.0} {:>8.2} {:>8}", "served, calls/s", ends.served as f64 / seconds, ends.served as f64 / seconds / peak, 0.9);
-    let mut refused = ends.refused;
-    refused.sort_unstable();
-    println!("{:<44} {:>10.0}", "refused, calls/s", refused.len() as f64 / seconds);
-    let at = |part: f64| refused.get((refused.len() as f64 * part) as usize).copied().unwrap_or_default().as_secs_f64() * 1e3;
-    println!("{:<44} {:>10.1} {:>8.1}", "refused within, ms: p50, p99", at(0.5), at(0.99));
-    println!("{:<44} {:>10.0}", "held back, for no stream is free, calls/s", ends.held as f64 / seconds);
-    println!("{:<44} {:>10.0}", "given up by their clients after 1 s, calls/s", ends.late as f64 / seconds);
-    println!("{:<44} {:>10} {:>8} {:>8}", "otherwise ended", ends.other.len(), "", 0);
-    println!("{:<44} {:>10} {:>8} {:>8}", "probes answered later than in 1 s", late, "", 0);
-    println!("{:<44} {:>10.1} {:>8.2}", "memory, MiB, and beside that before", swollen, swollen / memory);
-    println!("{:<44} {:>10.0} {:>8.2} {:>8}", "three seconds after, calls/s", after, after / peak, 0.9);
-    for status in ends.other.iter().take(3) {
-        println!("{status:?}");
+    closed(&caller, PEAK).await; // the first calls of a process cost more
+    let mut rounds: Vec<Round> = Vec::new();
+    for _ in 0..ROUNDS {
+        let before = match rounds.last() {
+            Some(last) => last.after,
+            None => closed(&caller, PEAK).await,
+        };
+        rounds.push(Round::run(&caller, &mesh.process, before).await);
     }
+    process::pin(std::process::id(), "0,1");
+    rounds.sort_by(|one, other| one.goodput().total_cmp(&other.goodput()));
+    rounds[ROUNDS / 2].print();
 }
 
 /// Makes the calls.
@@ -114,7 +159,7 @@ impl Caller {
     async fn new(mesh: &Mesh) -> Self {
         let clients = load::channels(&mesh.process.addr, CONNECTIONS).await.into_iter().map(Client::new).collect();
         let streams = (0..CONNECTIONS).map(|_| Arc::new(Semaphore::new(STREAMS))).collect();
-        Self { clients, streams, tenants: Tenants::make(mesh, TENANTS, PAGE).await }
+        Self { clients, streams, tenants: Tenants::make(mesh, TENANTS, THINGS).await }
     }
 
     async fn call(&self, number: usize) -> Result<(), Status> {
