@@ -23,6 +23,7 @@ mod limits;
 mod lists;
 mod load;
 mod outage;
+mod overload;
 mod privileges;
 mod recorded;
 mod redis;

@@ -25,7 +25,7 @@ const GET_CALLER: &str = "/one.identity.v1.KeyService/GetCaller";
 const TOLD: Duration = Duration::from_secs(100);
 
 /// All requests of the acting group that a filter leaves, newest first.
-async fn list(caller: &Caller, filter: &str) -> Vec<Request> {
+pub(crate) async fn list(caller: &Caller, filter: &str) -> Vec<Request> {
     let mut asked = ListRequestsRequest { filter: filter.to_owned(), page_size: 1_000, ..Default::default() };
     let mut all = Vec::new();
     loop {
