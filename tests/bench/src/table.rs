@@ -3,7 +3,7 @@
 use crate::{
     burst, durable, growth, limits,
     load::{self, Call, Figures},
-    mesh, mixed, overload, pages,
+    mesh, mixed, neighbour, overload, pages,
     process::Process,
     records,
     servers::{self, KEY},
@@ -44,6 +44,8 @@ pub(crate) async fn print() {
     mixed::print(mixed::TIME).await;
     println!();
     overload::print().await;
+    println!();
+    neighbour::print().await;
 }
 
 /// The same echo behind stock tonic, our listener, and the gateway in one process and in two.

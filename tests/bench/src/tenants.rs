@@ -41,9 +41,14 @@ struct Tenant {
 impl Tenants {
     /// So many new ones, with so many things each. When they are there the mesh has nothing left to do.
     pub(crate) async fn make(mesh: &Mesh, count: usize, things: usize) -> Tenants {
+        Self::limited(mesh, count, things, -1).await
+    }
+
+    /// Each of which may make so many requests a minute; -1 is no limit.
+    pub(crate) async fn limited(mesh: &Mesh, count: usize, things: usize, per_minute: i64) -> Tenants {
         let platform = load::bearer(&mesh.key(identity::bootstrap::PLATFORM_KEY));
         let channels = load::channels(&mesh.process.addr, CONNECTIONS).await;
-        let made = (0..count).map(|n| tokio::spawn(Tenant::make(channels[n % CONNECTIONS].clone(), platform.clone(), things)));
+        let made = (0..count).map(|n| tokio::spawn(Tenant::make(channels[n % CONNECTIONS].clone(), platform.clone(), things, per_minute)));
         let all = stream::iter(made).buffer_unordered(AT_ONCE).map(|made| made.expect("a platform owner makes tenants")).collect().await;
         mesh.process.rests().await;
         Tenants { all, asked: AtomicUsize::new(0) }
@@ -70,8 +75,8 @@ impl Ask for Arc<Tenants> {
 }
 
 impl Tenant {
-    async fn make(channel: Channel, platform: AsciiMetadataValue, count: usize) -> Tenant {
-        let group = organisation(channel.clone(), &platform).await;
+    async fn make(channel: Channel, platform: AsciiMetadataValue, count: usize, per_minute: i64) -> Tenant {
+        let group = organisation(channel.clone(), &platform, per_minute).await;
         let secret = owner(channel.clone(), &platform, &group).await;
         let mut tenant = Tenant { bearer: load::bearer(&secret), things: Vec::with_capacity(count) };
         let mut client = ThingServiceClient::new(channel);
@@ -98,12 +103,12 @@ impl Tenant {
     }
 }
 
-/// A new organisation without limits of requests: its id.
-async fn organisation(channel: Channel, platform: &AsciiMetadataValue) -> String {
+/// A new organisation that has no limit but that: its id.
+async fn organisation(channel: Channel, platform: &AsciiMetadataValue, per_minute: i64) -> String {
     let limits = GroupLimits {
         key_requests_per_minute: Some(-1),
         key_requests_per_day: Some(-1),
-        requests_per_minute: Some(-1),
+        requests_per_minute: Some(per_minute),
         requests_per_day: Some(-1),
         ..GroupLimits::default()
     };

@@ -24,7 +24,7 @@ impl Options {
             .filename(file)
             .busy_timeout(Duration::from_secs(5))
             .statement_cache_capacity(512)
-            .pragma("cache_size", "-4096") // KiB for each connection; larger ones gained nothing
+            .pragma("cache_size", "-4096") // KiB for each connection; for readers larger ones gained nothing
             // Postgres' name for the order of bytes, so that one DDL text declares it for both.
             .collation("C", |left, right| left.as_bytes().cmp(right.as_bytes()));
         let write = base
@@ -33,6 +33,8 @@ impl Options {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
+            // What a transaction of many has changed stays here: beyond it SQLite writes pages before the commit, and reads them again.
+            .pragma("cache_size", "-32768")
             .pragma("wal_autocheckpoint", "4000")
             .pragma("journal_size_limit", "67108864");
         Self { write, read: base.read_only(true).pragma("query_only", "on") }
