@@ -1,8 +1,7 @@
 //! Too many peers, too few file descriptors, and readers that do not read.
 
-use super::reason;
 use crate::support::events_about;
-use contract::{Reason, events::v1::watch_events_request::From};
+use contract::events::v1::watch_events_request::From;
 use serde_json::Value;
 use std::{net::Ipv4Addr, process::Command};
 use tests::{
@@ -125,32 +124,4 @@ fn adv_h2_939_readers_that_stall_lose_nothing_in_one_process() {
 #[test]
 fn adv_h2_939_readers_that_stall_lose_nothing_in_a_split_mesh() {
     run(Layout::Split, Engine::Postgres, |_| readers_that_stall_lose_nothing(Layout::Split, Engine::Postgres));
-}
-
-/// Who may not write is refused by its head: not a byte of what it would send is waited for, or kept.
-#[test]
-fn adv_ghsa_3v92_w72v_j994_a_bad_key_is_refused_before_the_body() {
-    const CREATE: &str = "/one.ontology.v1.ThingService/CreateThing";
-    run(Layout::OneProcess, Engine::Sqlite, |mesh| async move {
-        let tenant = mesh.tenant().await;
-        let reader = tenant.create_key("reads", "group_user", &["things:read"]).await.secret;
-        for (key, expected) in [("org_x_key_y", Reason::InvalidApiKey), (reader.as_str(), Reason::InsufficientScopes)] {
-            let answer = tests::raw::Half::begin(Raw::call(CREATE, "").key(key), mesh.gateway(), bytes::Bytes::new()).await.answer().await;
-            assert_eq!(reason(&answer), expected);
-            let mut peer = Peer::hello(mesh.gateway()).await;
-            peer.call(1, CREATE, &[("x-api-key", key)]).await;
-            assert!(peer.next_of(Kind::Headers).await.is_some(), "answered, though no body has come");
-            // A gigabyte is never read: what is sent after the answer meets a closed stream or a closed window.
-            let mut read = 0;
-            while let Some(frame) = peer.next().await {
-                if frame.is(Kind::WindowUpdate) && frame.stream == 1 {
-                    read += 1;
-                }
-                if frame.is(Kind::ResetStream) {
-                    break;
-                }
-            }
-            assert_eq!(read, 0, "no window was opened for it");
-        }
-    });
 }
