@@ -1,6 +1,6 @@
 //! Too many peers, too few file descriptors, and readers that do not read.
 
-use crate::support::events_about;
+use crate::support::{events_about, names};
 use contract::events::v1::watch_events_request::From;
 use serde_json::Value;
 use std::{net::Ipv4Addr, process::Command};
@@ -80,6 +80,44 @@ fn without_file_descriptors_it_neither_spins_nor_dies() {
         let answer = Raw::call("/one.identity.v1.KeyService/GetCaller", frame(&[])).key(tenant.key()).http2(mesh.gateway()).await;
         assert_eq!(answer.code(), Code::Ok, "whoever waited is taken");
     });
+}
+
+/// As many peers are taken as leave files for the rest of the process: with more than fit, calls find every connection to a database that
+/// they need, and accept never fails.
+async fn a_crowd_leaves_files_for_others(engine: Engine) {
+    const FILES: usize = 256;
+    let mesh = Mesh::builder(Layout::OneProcess, engine).open_files(FILES).start().await;
+    let tenant = mesh.tenant().await;
+    tenant.who_am_i().await; // it has a connection
+    let mut crowd = Vec::new();
+    for number in 0..2 * FILES {
+        let address = Ipv4Addr::new(127, 0, 9, u8::try_from(1 + number % 8).unwrap());
+        crowd.extend(greeted(&mesh, address).await);
+    }
+    assert!((FILES / 4..FILES).contains(&crowd.len()), "{} of the crowd were taken", crowd.len());
+    let calls = (0..100).map(|number| {
+        let tenant = &tenant;
+        async move {
+            let made = tenant.create(&number.to_string()).await;
+            assert_eq!(names(tenant, &format!("name = \"{number}\"")).await.len(), 1, "{made:?}");
+        }
+    });
+    futures::future::join_all(calls).await;
+    let process = mesh.look(Role::Gateway, 0, Process::id);
+    assert!(files(process) < FILES, "{} files are open", files(process));
+    assert_eq!(mesh.look(Role::Gateway, 0, |process| pauses(&process.log())), Vec::<String>::new());
+    drop(crowd);
+    eventually("room for another", || greeted(&mesh, Ipv4Addr::new(127, 0, 9, 9))).await;
+}
+
+#[test]
+fn a_crowd_leaves_files_for_sqlite() {
+    run(Layout::OneProcess, Engine::Sqlite, |_| a_crowd_leaves_files_for_others(Engine::Sqlite));
+}
+
+#[test]
+fn a_crowd_leaves_files_for_the_way_to_postgres() {
+    run(Layout::OneProcess, Engine::Postgres, |_| a_crowd_leaves_files_for_others(Engine::Postgres));
 }
 
 /// 64 streams of 2,000 tiny messages, and nobody reads: what h2 0.4.16 to 0.4.18 took for a flood, between gateway and service too
