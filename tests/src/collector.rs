@@ -23,6 +23,7 @@ use std::{
 use tokio::net::TcpListener;
 use tonic::{
     Request, Response, Status,
+    metadata::MetadataMap,
     transport::{Server, server::TcpIncoming},
 };
 
@@ -76,6 +77,7 @@ pub struct Collector {
 struct Kept {
     spans: Vec<Sent>,
     metrics: Vec<ExportMetricsServiceRequest>,
+    heads: Vec<MetadataMap>,
 }
 
 impl Collector {
@@ -114,9 +116,16 @@ impl Collector {
         metrics.flat_map(points).collect()
     }
 
-    /// All that has come, as text.
+    /// All that has come, as text; without the headers, which are the sender's credentials.
     pub fn text(&self) -> String {
-        format!("{:?}", self.kept())
+        let kept = self.kept();
+        format!("{:?}{:?}", kept.spans, kept.metrics)
+    }
+
+    /// Whether all that has come, and something has, came with that header.
+    pub fn was_told(&self, name: &str, value: &str) -> bool {
+        let kept = self.kept();
+        !kept.heads.is_empty() && kept.heads.iter().all(|head| head.get(name).is_some_and(|said| said == value))
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept> {
@@ -127,6 +136,7 @@ impl Collector {
 #[tonic::async_trait]
 impl TraceService for Collector {
     async fn export(&self, request: Request<ExportTraceServiceRequest>) -> Result<Response<ExportTraceServiceResponse>, Status> {
+        self.kept().heads.push(request.metadata().clone());
         for of in request.into_inner().resource_spans {
             let service = of.resource.as_ref().map(service_name).unwrap_or_default();
             let spans = of.scope_spans.into_iter().flat_map(|scope| scope.spans);
@@ -139,7 +149,9 @@ impl TraceService for Collector {
 #[tonic::async_trait]
 impl MetricsService for Collector {
     async fn export(&self, request: Request<ExportMetricsServiceRequest>) -> Result<Response<ExportMetricsServiceResponse>, Status> {
-        self.kept().metrics.push(request.into_inner());
+        let mut kept = self.kept();
+        kept.heads.push(request.metadata().clone());
+        kept.metrics.push(request.into_inner());
         Ok(Response::new(Default::default()))
     }
 }

@@ -31,6 +31,8 @@ pub enum Kind {
 
 /// The flag of the last frame of a stream.
 pub const END_STREAM: u8 = 1;
+/// The flag of SETTINGS that says "as you wish".
+pub const ACK: u8 = 1;
 /// The flag of the last frame of headers.
 pub const END_HEADERS: u8 = 4;
 

@@ -84,10 +84,23 @@ impl Said {
     }
 }
 
+/// The binary, which may raise its limit of open files no higher than that.
+fn binary(files: Option<usize>) -> Command {
+    let Some(most) = files else { return Command::new(tools::binary()) };
+    let mut command = Command::new("prlimit"); // becomes what it starts, so the process is ours
+    command.arg(format!("--nofile={most}:{most}")).arg(tools::binary());
+    command
+}
+
 impl Process {
     /// Starts the binary with those arguments and `ONE_…` settings, and with nothing else of our environment that it would read.
     pub fn spawn(name: &str, arguments: &[&str], settings: &[(String, String)]) -> Process {
-        let mut command = Command::new(tools::binary());
+        Process::spawn_with(None, name, arguments, settings)
+    }
+
+    /// The same, with so many open files at most.
+    pub(crate) fn spawn_with(files: Option<usize>, name: &str, arguments: &[&str], settings: &[(String, String)]) -> Process {
+        let mut command = binary(files);
         for (variable, _) in std::env::vars().filter(|(name, _)| name.starts_with("ONE_") || name.starts_with("OTEL_")) {
             command.env_remove(variable);
         }

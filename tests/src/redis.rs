@@ -21,6 +21,12 @@ impl Redis {
         self.0.said()
     }
 
+    /// Lets in only who says this, until it is started again; where it is, with the password.
+    pub fn protect(&self, password: &str) -> String {
+        self.ask(&["config", "set", "requirepass", password]);
+        self.url().replace("redis://", &format!("redis://:{password}@"))
+    }
+
     /// Sends it a signal by name: `STOP`, `CONT`.
     pub fn signal(&self, name: &str) {
         self.0.order(name);

@@ -222,21 +222,45 @@ fn adv_ghsa_hgx2_28f8_6g2r_there_is_no_secret_by_default() {
     }
 }
 
+/// What is built, and what is fuzzed.
+fn locks() -> [String; 2] {
+    ["Cargo.lock", "fuzz/Cargo.lock"].map(|lock| std::fs::read_to_string(repository().join(lock)).unwrap())
+}
+
 /// The versions in which others' faults were mended.
 #[test]
 fn adv_rustsec_floors_of_what_we_build_on() {
-    let lock = std::fs::read_to_string(repository().join("Cargo.lock")).unwrap();
-    for (name, floor) in [
-        ("h2", [0, 4, 19]),                 // RUSTSEC-2024-0003, -2024-0332, -2026-0258, and hyperium/h2#939
-        ("tonic", [0, 12, 3]),              // RUSTSEC-2024-0376
-        ("sqlx", [0, 8, 1]),                // RUSTSEC-2024-0363
-        ("rustls", [0, 23, 18]),            // RUSTSEC-2024-0336, -2024-0399
-        ("rustls-webpki", [0, 103, 13]),    // RUSTSEC-2026-0049, -0098, -0099, -0104
-        ("tracing-subscriber", [0, 3, 20]), // RUSTSEC-2025-0055
-    ] {
-        let versions = versions(&lock, name);
-        assert!(!versions.is_empty(), "{name} is no longer built: take its row away");
-        assert!(versions.iter().all(|version| *version >= floor), "{name} {versions:?} is below {floor:?}");
+    for lock in locks() {
+        for (name, floor) in [
+            ("h2", [0, 4, 19]),                 // RUSTSEC-2024-0003, -2024-0332, -2026-0258, and hyperium/h2#939
+            ("tonic", [0, 12, 3]),              // RUSTSEC-2024-0376
+            ("sqlx", [0, 8, 1]),                // RUSTSEC-2024-0363
+            ("ring", [0, 17, 12]),              // RUSTSEC-2025-0009
+            ("rustls", [0, 23, 18]),            // RUSTSEC-2024-0336, -2024-0399
+            ("rustls-webpki", [0, 103, 13]),    // RUSTSEC-2026-0049, -0098, -0099, -0104
+            ("tracing-subscriber", [0, 3, 20]), // RUSTSEC-2025-0055
+        ] {
+            let versions = versions(&lock, name);
+            assert!(!versions.is_empty(), "{name} is no longer built: take its row away");
+            assert!(versions.iter().all(|version| *version >= floor), "{name} {versions:?} is below {floor:?}");
+        }
+    }
+}
+
+/// One TLS, on one library of cryptography, and all of it from crates.io: a feature that is switched on somewhere brings no other unseen.
+/// aws-lc had RUSTSEC-2026-0044 to -0048.
+#[test]
+fn adv_rustsec_2026_0044_there_is_one_library_of_cryptography_below_tls() {
+    for lock in locks() {
+        for name in ["aws-lc-rs", "aws-lc-sys", "aws-lc-fips-sys", "openssl", "openssl-sys", "native-tls", "boring-sys"] {
+            assert!(versions(&lock, name).is_empty(), "{name} is built now: it wants a floor");
+        }
+        for name in ["ring", "rustls", "rustls-webpki", "h2", "hyper", "tonic"] {
+            assert_eq!(versions(&lock, name).len(), 1, "of {name}");
+        }
+        let sources = lock.lines().filter_map(|line| line.strip_prefix("source = "));
+        let elsewhere: Vec<&str> = sources.filter(|source| *source != r#""registry+https://github.com/rust-lang/crates.io-index""#).collect();
+        assert!(elsewhere.is_empty(), "{elsewhere:?}");
     }
 }
 

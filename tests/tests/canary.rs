@@ -7,13 +7,14 @@ use contract::{Access, Method, identity::v1::GetCallerRequest, methods, ontology
 use http::Method as Http;
 use prost::Message;
 use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, MapKey, MessageDescriptor, Value};
-use std::collections::HashMap;
+use std::{collections::HashMap, process::Command};
 use tests::{
-    Caller, Engine, Layout, Mesh, PASSWORD, Refuses, Role, Tenant,
+    Caller, Engine, Layout, Mesh, PASSWORD, Redis, Refuses, Role, Tenant,
     collector::Collector,
     eventually,
     raw::{Answer, Raw, frame},
     run,
+    tools::binary,
 };
 
 const TRACE: &str = "6bf92f3577b34da6a3ce929d0e0e4736";
@@ -45,11 +46,12 @@ impl Secrets {
 }
 
 async fn nothing_says_a_secret(layout: Layout, engine: Engine) {
-    let collector = Collector::start().await;
+    let (collector, redis, mut secrets) = (Collector::start().await, Redis::start(), Secrets::default());
+    let (token, password) = (secrets.make("the collector's token"), secrets.make("the password of Redis"));
     let builder = Mesh::builder(layout, engine).set("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.url()).set("OTEL_BSP_SCHEDULE_DELAY", "50");
+    let builder = builder.set("OTEL_EXPORTER_OTLP_HEADERS", &format!("x-token={token}")).set("ONE_REDIS_URL", &redis.protect(&password));
     let mesh = builder.set("OTEL_METRIC_EXPORT_INTERVAL", "200").set("ONE_LOG_FILTER", "trace").start().await;
     let tenant = mesh.tenant().await;
-    let mut secrets = Secrets::default();
     in_headers(&mesh, &tenant, &mut secrets).await;
     in_fields(&tenant, &mut secrets).await;
     in_keys(&mesh, &tenant, &mut secrets).await;
@@ -59,6 +61,8 @@ async fn nothing_says_a_secret(layout: Layout, engine: Engine) {
     let last = create(&traced, product("the last")).await.unwrap().into_inner();
     events_about(&tenant, &last.id, 1).await;
     eventually("the last span", || async { collector.spans(TRACE).iter().any(|sent| sent.span.name == "log.append").then_some(()) }).await;
+    assert!(collector.was_told("x-token", &token), "each export said the token");
+    redis_is_lost(&mesh, &tenant, &redis).await;
     let metrics = Raw::new(Http::GET, "/metrics", "").http1(mesh.admin(Role::Gateway, 0)).await;
     // The first start announces its owner's key once, on standard output.
     let log: String = mesh.said().lines().filter(|line| !line.contains("\"owner_key\"")).collect();
@@ -211,14 +215,40 @@ fn of_the_house(mesh: &Mesh, tenant: &Caller, secrets: &mut Secrets) {
         secrets.know(place, &tail(key));
     }
     secrets.know("the database's password", PASSWORD);
-    if let Ok(root) = std::fs::read_to_string(mesh.data(Role::Identity, 0).join("secret")) {
-        secrets.know("the root secret", root.trim());
-    }
+    let data = mesh.data(Role::Identity, 0); // processes share what stands beside their folders
+    let root = std::fs::read_to_string(data.join("secret")).or_else(|_| std::fs::read_to_string(data.with_file_name("secret")));
+    secrets.know("the root secret", root.unwrap().trim());
+}
+
+/// The gateway was let in by Redis, loses it, and is not let in by the one that comes, which knows of no password.
+async fn redis_is_lost(mesh: &Mesh, tenant: &Tenant, redis: &Redis) {
+    let said = |what| mesh.look(Role::Gateway, 0, |process| process.log().lines().any(|line| line.contains("Redis") && line.contains(what)));
+    assert!(said("gateways count together"));
+    redis.kill();
+    redis.start_again();
+    eventually("the gateway to be refused by Redis", || async {
+        tenant.who_am_i().await; // who asks notices
+        said("uthentication").then_some(())
+    })
+    .await;
 }
 
 /// The secret part of a key.
 fn tail(key: &str) -> String {
     key[key.len() - 40..].to_owned()
+}
+
+/// The hook for panics is the first thing of the process: here it can't write to its standard output.
+#[test]
+fn adv_cve_2026_40091_a_panic_says_where_and_not_what() {
+    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let folder = tempfile::TempDir::new().unwrap();
+    let mut onemesh = Command::new(binary());
+    onemesh.env_clear().env("ONE_DATA_DIR", folder.path()).env("ONE_LOG_FORMAT", "json");
+    onemesh.envs([("ONE_GATEWAY_ADDR", "127.0.0.1:0"), ("ONE_ADMIN_ADDR", "127.0.0.1:0")]);
+    let output = onemesh.stdout(full).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && said.contains("\"message\":\"panicked\"") && !said.contains("No space left"), "{said}");
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod floods;
 mod requests;
 mod silence;
 mod tools;
+mod uploads;
 
 use crate::support::product;
 use contract::{Reason, ontology::v1::CreateThingRequest};

@@ -23,6 +23,7 @@ mod limits;
 mod lists;
 mod load;
 mod outage;
+mod output_only;
 mod overload;
 mod privileges;
 mod recorded;

@@ -98,6 +98,10 @@ struct House {
 
 impl House {
     async fn open() -> Self {
+        Self::with(Limits::public()).await
+    }
+
+    async fn with(limits: Limits) -> Self {
         let (clock, identity, readiness) = (Clock::system(), Arc::new(Fake::default()), Readiness::default());
         let signer = Signer::new(&[9; 32], clock.clone());
         let here = |routes, audience| Upstream::here(Room::new(routes, audience, signer.clone()));
@@ -117,7 +121,7 @@ impl House {
             services,
             signer,
             clock: clock.clone(),
-            limits: Limits::public(),
+            limits: limits.clone(),
             waiting: 100,
             address: Rate { per_minute: 100, per_day: -1 },
             origins: vec![],
@@ -130,7 +134,7 @@ impl House {
         let (records, drain) = (gateway.records().unwrap(), CancellationToken::new());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let serve = tokio::spawn(chassis::serve::serve(listener, service, Limits::public(), drain.clone()));
+        let serve = tokio::spawn(chassis::serve::serve(listener, service, limits, drain.clone()));
         let follow = tokio::spawn(gateway.follow(identity.clone(), drain.clone()));
         let run = tokio::spawn(gateway.run(drain.clone()));
         let channel = Endpoint::from_shared(url.clone()).unwrap().connect_lazy();
@@ -274,6 +278,25 @@ async fn an_open_watch_ends_when_access_changes_and_when_the_server_drains() {
     house.drain.cancel();
     let ended = watch.message().await.unwrap_err();
     assert_eq!(reason(&ended), (Code::Unavailable, "SHUTTING_DOWN".to_owned()));
+    house.close().await;
+}
+
+/// Half-open calls of strangers would fill every place, were those given before it is known who calls (HARDENING.md §1).
+#[tokio::test]
+async fn who_is_not_known_yet_takes_no_place_from_who_is() {
+    let house = House::with(Limits { in_flight: 1, ..Limits::public() }).await;
+    house.get(&[("x-api-key", &key('a'))]).await.unwrap();
+    house.identity.silence(true);
+    let wrong = key('b');
+    let headers = [("x-api-key", wrong.as_str())];
+    let mut stranger = Box::pin(house.get(&headers));
+    while house.identity.counts().0 < 2 {
+        assert!(futures::poll!(stranger.as_mut()).is_pending());
+        tokio::task::yield_now().await;
+    }
+    house.get(&[("x-api-key", &key('a'))]).await.unwrap();
+    house.identity.silence(false);
+    assert_eq!(reason(&stranger.await.unwrap_err()), (Code::Unauthenticated, "INVALID_API_KEY".into()));
     house.close().await;
 }
 

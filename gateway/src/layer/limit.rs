@@ -152,7 +152,13 @@ mod tests {
         }
 
         async fn nobody(&self) -> Answer {
-            self.limit.call(&mut routed(call("/grpc.health.v1.Health/Check", &[])), &|_: &mut Call| ok()).await
+            self.stranger(Address::default()).await
+        }
+
+        async fn stranger(&self, address: Address) -> Answer {
+            let mut call = routed(call("/grpc.health.v1.Health/Check", &[]));
+            call.address = address;
+            self.limit.call(&mut call, &|_: &mut Call| ok()).await
         }
     }
 
@@ -241,6 +247,24 @@ mod tests {
         }
         let refusal = house.nobody().await.unwrap_err();
         assert_eq!((refusal.reason(), refusal.retry_after()), (Reason::RateLimited, Some(Duration::from_secs(33))));
+    }
+
+    #[tokio::test]
+    async fn adv_cve_2026_45364_a_64_is_one_stranger_and_so_is_every_spelling_of_an_ipv4() {
+        let stranger = |text: &str| Address::of(text.parse().unwrap());
+        let alike = (0..10_000_u128).map(|host| Address::of(std::net::Ipv6Addr::from_bits((0x2001_0db8 << 96) | host << 40 | host).into()));
+        let spelled = ["192.0.2.1", "::ffff:192.0.2.1", "::ffff:c000:201", "0:0:0:0:0:ffff:192.0.2.1", "::FFFF:C000:0201"].map(stranger);
+        for (many, another) in
+            [(alike.collect(), stranger("2001:db8:0:1::")), (spelled.to_vec(), stranger("192.0.2.2")), (vec![Address::default(); 9], stranger("::1"))]
+        {
+            let house = House::new((-1, -1), (-1, -1));
+            let mut passed = 0;
+            for address in many {
+                passed += usize::from(house.stranger(address).await.is_ok());
+            }
+            assert_eq!(passed, 3, "as many as of one address");
+            assert!(house.stranger(another).await.is_ok(), "{another} has windows of its own");
+        }
     }
 
     #[tokio::test]

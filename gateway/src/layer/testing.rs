@@ -144,6 +144,12 @@ impl Fake {
         self.archived.lock().unwrap().push(group);
     }
 
+    async fn speaks(&self) {
+        while self.silent.load(SeqCst) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+
     fn here(&self) -> Result<(), Refusal> {
         if self.away.load(SeqCst) { Err(unavailable()) } else { Ok(()) }
     }
@@ -165,13 +171,12 @@ impl Identity for Fake {
         self.here()?;
         self.verified.fetch_add(1, SeqCst);
         tokio::task::yield_now().await;
+        self.speaks().await;
         if presented == key('a') { Ok(self.proven()) } else { Err(unproven()) }
     }
 
     async fn check(&self, _: Uuid) -> Result<Fresh<Proven>, Refusal> {
-        while self.silent.load(SeqCst) {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
+        self.speaks().await;
         self.here()?;
         self.checked.fetch_add(1, SeqCst);
         Ok(self.proven())

@@ -53,7 +53,7 @@ impl Memory {
         let Some(file) = self.file.clone().filter(|_| self.news.swap(false, Relaxed)) else { return };
         let (table, at) = (self.table.clone(), self.clock.wall());
         let saved = tokio::task::spawn_blocking(move || file.save(&table, at)).await;
-        if let Err(error) = saved.unwrap_or_else(|panicked| Err(std::io::Error::other(panicked))) {
+        if let Err(error) = saved.unwrap_or_else(|_| Err(std::io::Error::other("it panicked"))) {
             tracing::warn!(%error, "the counts of the limits cannot be kept: a restart would begin anew");
             self.news.store(true, Relaxed);
         }

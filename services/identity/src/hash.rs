@@ -102,7 +102,8 @@ impl Hasher {
             let _held = (place, turn);
             shared.argon2(&pepper, &proof, &salt)
         });
-        hashed.await.map_err(Refusal::internal)?.map_err(Refusal::internal)
+        // A panic's own words may quote what was hashed.
+        hashed.await.map_err(|_| Refusal::internal("the hash has no end"))?.map_err(Refusal::internal)
     }
 }
 

@@ -14,6 +14,7 @@ mod gathered;
 pub mod header;
 pub mod health;
 pub mod left;
+pub mod panics;
 pub mod principal;
 pub mod reflection;
 pub mod room;

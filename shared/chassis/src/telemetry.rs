@@ -9,6 +9,8 @@ mod exporters;
 mod line;
 mod metrics;
 mod outgoing;
+#[cfg(test)]
+pub(crate) mod sink;
 mod step;
 mod trace;
 mod traceparent;

@@ -17,6 +17,7 @@ pub struct Builder {
     settings: Vec<(String, String)>,
     gateways: Option<usize>,
     wires: Vec<Wire>,
+    files: Option<usize>,
 }
 
 impl Builder {
@@ -34,7 +35,8 @@ impl Builder {
 
     fn bare(layout: Layout, engine: Engine) -> Builder {
         assert!(layout == Layout::OneProcess || engine == Engine::Postgres, "processes share no files");
-        let builder = Builder { layout, engine, folder: temporary(), database: None, settings: Vec::new(), gateways: None, wires: Vec::new() };
+        let builder =
+            Builder { layout, engine, folder: temporary(), database: None, settings: Vec::new(), gateways: None, wires: Vec::new(), files: None };
         builder.set("ONE_LOG_FORMAT", "json").set("ONE_GATEWAY_CORS_ORIGINS", "https://app.example.com")
     }
 
@@ -54,6 +56,11 @@ impl Builder {
     pub fn set(mut self, name: &str, value: &str) -> Builder {
         self.settings.push((name.to_owned(), value.to_owned()));
         self
+    }
+
+    /// Each process may open so many files at once.
+    pub fn open_files(self, most: usize) -> Builder {
+        Builder { files: Some(most), ..self }
     }
 
     /// With its files, in one process on SQLite, on a disk that can be full and can lose its power.
@@ -121,6 +128,6 @@ impl Builder {
         if let Some(wire) = number.checked_sub(1).filter(|_| role == Some(Role::Gateway)).and_then(|number| self.wires.get(number)) {
             settings.push(("ONE_IDENTITY_URL".to_owned(), format!("http://{}", wire.addr()))); // the last one counts
         }
-        Part::new(name, role, data, settings)
+        Part::new(name, role, data, settings, self.files)
     }
 }

@@ -14,6 +14,7 @@ pub(super) struct Part {
     /// None is all of them.
     role: Option<Role>,
     settings: Vec<(String, String)>,
+    files: Option<usize>,
     data: PathBuf,
     process: Option<Process>,
     /// What the process bound first, for its followers.
@@ -21,8 +22,8 @@ pub(super) struct Part {
 }
 
 impl Part {
-    pub(super) fn new(name: String, role: Option<Role>, data: PathBuf, settings: Vec<(String, String)>) -> Part {
-        Part { name, role, settings, data, process: None, bound: HashMap::new() }
+    pub(super) fn new(name: String, role: Option<Role>, data: PathBuf, settings: Vec<(String, String)>, files: Option<usize>) -> Part {
+        Part { name, role, settings, files, data, process: None, bound: HashMap::new() }
     }
 
     pub(super) fn does(&self, role: Role) -> bool {
@@ -48,7 +49,7 @@ impl Part {
         for (listener, addr) in &self.bound {
             settings.push((format!("ONE_{}_ADDR", listener.to_uppercase()), addr.to_string()));
         }
-        self.process = Some(Process::spawn(&self.name, &arguments, &settings));
+        self.process = Some(Process::spawn_with(self.files, &self.name, &arguments, &settings));
     }
 
     /// Waits until it serves, and keeps where.

@@ -1,8 +1,7 @@
 //! Too many peers, too few file descriptors, and readers that do not read.
 
-use super::reason;
-use crate::support::events_about;
-use contract::{Reason, events::v1::watch_events_request::From};
+use crate::support::{events_about, names};
+use contract::events::v1::watch_events_request::From;
 use serde_json::Value;
 use std::{net::Ipv4Addr, process::Command};
 use tests::{
@@ -83,6 +82,44 @@ fn without_file_descriptors_it_neither_spins_nor_dies() {
     });
 }
 
+/// As many peers are taken as leave files for the rest of the process: with more than fit, calls find every connection to a database that
+/// they need, and accept never fails.
+async fn a_crowd_leaves_files_for_others(engine: Engine) {
+    const FILES: usize = 256;
+    let mesh = Mesh::builder(Layout::OneProcess, engine).open_files(FILES).start().await;
+    let tenant = mesh.tenant().await;
+    tenant.who_am_i().await; // it has a connection
+    let mut crowd = Vec::new();
+    for number in 0..2 * FILES {
+        let address = Ipv4Addr::new(127, 0, 9, u8::try_from(1 + number % 8).unwrap());
+        crowd.extend(greeted(&mesh, address).await);
+    }
+    assert!((FILES / 4..FILES).contains(&crowd.len()), "{} of the crowd were taken", crowd.len());
+    let calls = (0..100).map(|number| {
+        let tenant = &tenant;
+        async move {
+            let made = tenant.create(&number.to_string()).await;
+            assert_eq!(names(tenant, &format!("name = \"{number}\"")).await.len(), 1, "{made:?}");
+        }
+    });
+    futures::future::join_all(calls).await;
+    let process = mesh.look(Role::Gateway, 0, Process::id);
+    assert!(files(process) < FILES, "{} files are open", files(process));
+    assert_eq!(mesh.look(Role::Gateway, 0, |process| pauses(&process.log())), Vec::<String>::new());
+    drop(crowd);
+    eventually("room for another", || greeted(&mesh, Ipv4Addr::new(127, 0, 9, 9))).await;
+}
+
+#[test]
+fn a_crowd_leaves_files_for_sqlite() {
+    run(Layout::OneProcess, Engine::Sqlite, |_| a_crowd_leaves_files_for_others(Engine::Sqlite));
+}
+
+#[test]
+fn a_crowd_leaves_files_for_the_way_to_postgres() {
+    run(Layout::OneProcess, Engine::Postgres, |_| a_crowd_leaves_files_for_others(Engine::Postgres));
+}
+
 /// 64 streams of 2,000 tiny messages, and nobody reads: what h2 0.4.16 to 0.4.18 took for a flood, between gateway and service too
 /// (hyperium/h2#939). Others are served meanwhile, and then every event comes once.
 async fn readers_that_stall_lose_nothing(layout: Layout, engine: Engine) {
@@ -125,32 +162,4 @@ fn adv_h2_939_readers_that_stall_lose_nothing_in_one_process() {
 #[test]
 fn adv_h2_939_readers_that_stall_lose_nothing_in_a_split_mesh() {
     run(Layout::Split, Engine::Postgres, |_| readers_that_stall_lose_nothing(Layout::Split, Engine::Postgres));
-}
-
-/// Who may not write is refused by its head: not a byte of what it would send is waited for, or kept.
-#[test]
-fn adv_ghsa_3v92_w72v_j994_a_bad_key_is_refused_before_the_body() {
-    const CREATE: &str = "/one.ontology.v1.ThingService/CreateThing";
-    run(Layout::OneProcess, Engine::Sqlite, |mesh| async move {
-        let tenant = mesh.tenant().await;
-        let reader = tenant.create_key("reads", "group_user", &["things:read"]).await.secret;
-        for (key, expected) in [("org_x_key_y", Reason::InvalidApiKey), (reader.as_str(), Reason::InsufficientScopes)] {
-            let answer = tests::raw::Half::begin(Raw::call(CREATE, "").key(key), mesh.gateway(), bytes::Bytes::new()).await.answer().await;
-            assert_eq!(reason(&answer), expected);
-            let mut peer = Peer::hello(mesh.gateway()).await;
-            peer.call(1, CREATE, &[("x-api-key", key)]).await;
-            assert!(peer.next_of(Kind::Headers).await.is_some(), "answered, though no body has come");
-            // A gigabyte is never read: what is sent after the answer meets a closed stream or a closed window.
-            let mut read = 0;
-            while let Some(frame) = peer.next().await {
-                if frame.is(Kind::WindowUpdate) && frame.stream == 1 {
-                    read += 1;
-                }
-                if frame.is(Kind::ResetStream) {
-                    break;
-                }
-            }
-            assert_eq!(read, 0, "no window was opened for it");
-        }
-    });
 }

@@ -11,7 +11,7 @@ const CHECK: &str = "/grpc.health.v1.Health/Check";
 const GROWTH: usize = 32 << 10;
 
 /// KiB of memory of the gateway's process.
-fn resident(mesh: &Mesh) -> usize {
+pub(super) fn resident(mesh: &Mesh) -> usize {
     let id = mesh.look(Role::Gateway, 0, tests::Process::id);
     let status = std::fs::read_to_string(format!("/proc/{id}/status")).expect("it lives");
     let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("every process has one");

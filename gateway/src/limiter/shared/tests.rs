@@ -4,17 +4,31 @@
 
 use super::*;
 use crate::{
+    address::Address,
     limiter::Charges,
     redis::server::{Gateway, House, eventually},
 };
 use contract::Reason;
 use futures::{FutureExt, future::join_all};
+use std::{collections::HashSet, net::IpAddr};
 
 fn windows(day: i64) -> Windows {
     let mut windows = Windows::new(100, true);
     windows.push(1, Name::Minute, 1_000_000);
     windows.push(100, Name::OrganisationDay, day);
     windows
+}
+
+/// A stranger chooses an address, and not one that counts where a key or an organisation does.
+#[test]
+fn adv_cve_2026_46668_no_two_subjects_share_a_window() {
+    let ids = [uuid::Uuid::new_v4(), uuid::Uuid::now_v7()].map(|id| id.as_u128());
+    let alike = ids.iter().flat_map(|id| [IpAddr::from(id.to_be_bytes()), IpAddr::from((*id as u32).to_be_bytes())]);
+    let addresses = alike.chain([IpAddr::from([0; 4]), IpAddr::from([0; 16])]).map(|ip| Address::of(ip).client());
+    let subjects: HashSet<u128> = ids.into_iter().chain(addresses).collect();
+    assert_eq!(subjects.len(), 2 + 4 + 2, "an address is no id");
+    let keys: HashSet<String> = [Name::Minute, Name::Day].into_iter().flat_map(|name| subjects.iter().map(move |id| key(name, *id))).collect();
+    assert_eq!(keys.len(), 2 * subjects.len());
 }
 
 async fn passes(gateway: &Gateway, day: i64) -> bool {

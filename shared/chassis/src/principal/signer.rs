@@ -138,6 +138,21 @@ mod tests {
         assert!(opened(&Signer::new(&[2; 32], clock()), &value).is_none());
     }
 
+    /// Audiences, paths and principals that would run into one another, or pass for a length.
+    #[test]
+    fn adv_cve_2026_46668_no_two_calls_are_signed_alike() {
+        let words = ["", "a", "aa", "/", "\u{1}", "\0\0\0\0\0\0\0\u{1}a"];
+        let (signer, mut seen) = (Signer::new(&[1; 32], clock()), std::collections::HashSet::new());
+        for audience in words {
+            for path in words {
+                for bytes in words {
+                    let mac = signer.over(audience, path, bytes.as_bytes()).finalize().into_bytes();
+                    assert!(seen.insert(mac), "{audience:?} {path:?} {bytes:?}");
+                }
+            }
+        }
+    }
+
     #[test]
     fn it_lives_thirty_seconds_and_clocks_may_differ_by_as_much() {
         let (gateway, service) = (clock(), clock());

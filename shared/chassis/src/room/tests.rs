@@ -7,7 +7,7 @@ use super::{
 use crate::{
     health::Health,
     principal::Principal,
-    telemetry::Metrics,
+    telemetry::{Format, Metrics, sink::Sink},
     upstream::{Client, Upstream},
 };
 use bytes::BufMut;
@@ -134,6 +134,19 @@ async fn a_panic_within_a_stream_ends_it_after_what_was_said() {
         assert!(!format!("{status:?}").contains("secret"), "{status:?}");
         assert_eq!(fake.open.load(SeqCst), 0, "what the handler left is dropped");
     }
+}
+
+#[tokio::test]
+async fn the_words_of_a_panic_are_in_no_log() {
+    let log = Sink::default();
+    let _logging = tracing::subscriber::set_default(log.subscriber(Format::Json));
+    let mut client = client(&Fake::default().room());
+    client.list_events(list("panic")).await.unwrap_err();
+    let mut stream = client.watch_events(watch("panic")).await.unwrap().into_inner();
+    while stream.message().await.is_ok() {}
+    let log = log.text();
+    assert_eq!(log.matches("a handler panicked").count(), 2, "{log}");
+    assert!(!log.contains("secret"), "{log}");
 }
 
 #[tokio::test]

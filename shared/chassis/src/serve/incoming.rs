@@ -3,6 +3,9 @@
 //! A call that is refused by its head is answered before its message is there. hyper then resets the stream, the message meets a stream that
 //! is closed, and h2 counts that as the peer's error: 1,024 of them end the connection, and with it the calls that were not refused
 //! (measured, 22 November 2026: a client above its rate limit, after 1,726 calls).
+//!
+//! Who keeps to its window can have sent a mebibyte of it, for nobody asks for more. Who heeds neither window nor reset is not ended: h2 drops
+//! what comes, nothing is kept, and a new call for each mebibyte, within every rule, would carry as much.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// The bounds of one listener. Begin with [`Limits::public`] or [`Limits::internal`].
+/// The bounds of one listener. Begin with [`Limits::public`], [`Limits::internal`] or [`Limits::admin`].
 #[derive(Clone, Debug)]
 pub struct Limits {
     /// Connections of all peers; the process's limit of open files may lower it.
@@ -84,5 +84,33 @@ impl Limits {
             in_flight: 10_000,
             ..Self::public()
         }
+    }
+
+    /// For who operates the process: few connections, since the files that [`serve`](super::serve) leaves to the rest of it are few.
+    #[must_use]
+    pub const fn admin() -> Self {
+        Self { connections: 32, connections_per_ip: 16, streams: 10, ..Self::public() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// HARDENING.md §1. Other tests shorten what takes minutes.
+    #[test]
+    fn strangers_have_as_much_as_a_careful_team_gives_them() {
+        let limits = Limits::public();
+        let times = [limits.preface, limits.message_read, limits.ping, limits.pong, limits.idle, limits.age, limits.deadline, limits.grace];
+        assert_eq!(times.map(|time| time.as_secs()), [10, 10, 30, 10, 5 * 60, 30 * 60, 30, 25]);
+        assert_eq!((limits.streams, limits.connections_per_ip, limits.message), (100, 100, 4 << 20));
+        assert_eq!((limits.metadata, limits.resets, limits.control), (16 << 10, None, Some(1_000)));
+    }
+
+    #[test]
+    fn who_operates_waits_for_nobody_longer_than_strangers_do() {
+        let (admin, public) = (Limits::admin(), Limits::public());
+        assert_eq!((admin.preface, admin.idle, admin.age), (public.preface, public.idle, public.age));
+        assert!(2 * admin.connections_per_ip <= admin.connections, "one address leaves room for another");
     }
 }

@@ -17,7 +17,7 @@ use tonic::{Code, Status};
 use tower::service_fn;
 
 use crate::client::{Answer, CHECK, Client, EMPTY, WATCH, post};
-use crate::raw::{GOAWAY, PREFACE, RST_STREAM, Raw, SETTINGS, WINDOW_UPDATE};
+use crate::raw::{ACK, DATA, GOAWAY, HEADERS, PING, PREFACE, RST_STREAM, Raw, SETTINGS, WINDOW_UPDATE};
 use crate::server::{PATIENCE, Server};
 
 const SOON: Duration = Duration::from_millis(150);
@@ -154,13 +154,55 @@ async fn all_half_received_messages_share_a_budget() {
     assert!((2..=4).contains(&held.len()), "{} were held before", held.len());
 }
 
+/// Answered by its head; the stream is open on its side, with the window of our SETTINGS.
+async fn refused(server: &Server) -> Raw {
+    let mut raw = Raw::hello(server.addr).await;
+    assert!(raw.send(SETTINGS, ACK, 0, &[]).await && raw.call(1, "/one.test/Unknown").await);
+    raw.next_of(HEADERS).await.unwrap();
+    raw
+}
+
+/// What it has sent meanwhile is taken, and no more.
+#[tokio::test]
+async fn who_was_refused_and_sends_on_is_told_to_stop_after_64_kib() {
+    const FRAME: usize = 16_384;
+    let server = Server::start(Limits::public()).await;
+    let mut raw = refused(&server).await;
+    let mut sent = 0;
+    let reset = loop {
+        assert!(raw.send(DATA, 0, 1, &[7; FRAME]).await && raw.send(PING, 0, 0, &[0; 8]).await, "the connection stays");
+        sent += FRAME;
+        let frame = loop {
+            let frame = raw.next().await.unwrap();
+            assert!(frame.kind != WINDOW_UPDATE || frame.stream == 0, "nobody asks for more");
+            if [PING, RST_STREAM].contains(&frame.kind) {
+                break frame;
+            }
+        };
+        if frame.kind == RST_STREAM {
+            break frame;
+        }
+    };
+    assert_eq!((reset.stream, reset.error()), (1, 0), "NO_ERROR");
+    assert!((64 << 10..=256 << 10).contains(&sent), "{sent}");
+}
+
+#[tokio::test]
+async fn who_was_refused_and_sends_no_more_is_waited_for_a_second() {
+    let server = Server::start(Limits::public()).await;
+    let (mut raw, began) = (refused(&server).await, tokio::time::Instant::now());
+    let reset = raw.next_of(RST_STREAM).await.unwrap();
+    assert_eq!((reset.stream, reset.error()), (1, 0), "NO_ERROR");
+    assert!((Duration::from_millis(800)..PATIENCE / 2).contains(&began.elapsed()), "{:?}", began.elapsed());
+}
+
 #[tokio::test]
 async fn a_stream_over_the_cap_is_refused() {
     let server = Server::start(Limits { streams: 2, ..Limits::public() }).await;
     let mut raw = Raw::hello(server.addr).await;
     let settings = raw.next().await.unwrap();
     assert!(settings.payload.chunks(6).any(|setting| setting == [0, 3, 0, 0, 0, 2]), "{settings:?}");
-    raw.send(SETTINGS, 1, 0, &[]).await;
+    raw.send(SETTINGS, ACK, 0, &[]).await;
     for stream in [1, 3, 5] {
         assert!(raw.call(stream, CHECK).await);
     }

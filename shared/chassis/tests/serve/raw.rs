@@ -18,6 +18,8 @@ pub(crate) const GOAWAY: u8 = 7;
 pub(crate) const WINDOW_UPDATE: u8 = 8;
 pub(crate) const CONTINUATION: u8 = 9;
 pub(crate) const END_HEADERS: u8 = 4;
+/// The flag of SETTINGS that says "as you wish".
+pub(crate) const ACK: u8 = 1;
 
 #[derive(Debug)]
 pub(crate) struct Frame {

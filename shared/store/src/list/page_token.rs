@@ -82,6 +82,29 @@ mod tests {
         assert!(bound(1, &page, &["x".into()]).open(&secrets().sealer("cursors"), &token).is_err());
     }
 
+    /// Words that would run into one another, or pass for a length, for a flag or for what comes before.
+    const WORDS: [&str; 6] = ["", "a", "aa", "archived", "1", "\u{1}\0\0\0\0\0\0\0a"];
+
+    #[test]
+    fn adv_cve_2026_46668_no_two_queries_are_bound_alike() {
+        static A: Listing = Listing { table: "a", ..LISTING };
+        let groups: [&[u128]; 4] = [&[], &[1], &[1, 2], &[2, 1]];
+        let groups = groups.map(|ids| ids.iter().map(|id| GroupId(Uuid::from_u128(*id))).collect::<Vec<_>>());
+        let one = WORDS.iter().map(|word| vec![(*word).to_owned()]);
+        let two = WORDS.iter().flat_map(|first| WORDS.iter().map(|second| vec![(*first).to_owned(), (*second).to_owned()]));
+        let extras: Vec<Vec<String>> = std::iter::once(vec![]).chain(one).chain(two).collect();
+        let mut bounds = std::collections::HashSet::new();
+        for (listing, groups) in [&LISTING, &A].into_iter().flat_map(|listing| groups.iter().map(move |groups| (listing, groups))) {
+            for (filter, order_by) in WORDS.iter().flat_map(|filter| WORDS.iter().map(move |order| (*filter, *order))) {
+                for (show_archived, extra) in [false, true].into_iter().flat_map(|archived| extras.iter().map(move |extra| (archived, extra))) {
+                    let page = Page { filter, order_by, show_archived, ..Page::default() };
+                    let bound = Bound::of(listing, groups, &page, extra).0;
+                    assert!(bounds.insert(bound), "{} {groups:?} {page:?} {extra:?}", listing.table);
+                }
+            }
+        }
+    }
+
     #[test]
     fn adv_cve_2026_27840_every_changed_bit_and_every_cut_is_refused() {
         let (sealer, bound) = (secrets().sealer("pages"), bound(1, &Page::default(), &[]));
