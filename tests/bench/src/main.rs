@@ -22,6 +22,7 @@ mod mesh;
 mod mixed;
 mod neighbour;
 mod overload;
+mod pace;
 mod pages;
 mod process;
 mod records;

@@ -3,16 +3,14 @@
 use crate::{
     load::{self, Client},
     mesh::Mesh,
+    pace::pace,
     tenants::{PAGE, Tenants},
 };
 use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
-use tokio::{
-    task::JoinSet,
-    time::{MissedTickBehavior, interval, sleep},
-};
+use tokio::{task::JoinSet, time::sleep};
 
 /// Unless another is asked for.
 pub(crate) const TIME: Duration = Duration::from_secs(60);
@@ -61,27 +59,10 @@ fn millis(sorted: &[Duration], percent: usize) -> f64 {
     sorted[sorted.len() * percent / 100].as_secs_f64() * 1e3
 }
 
-/// Looks every millisecond which calls are due, and starts them.
 async fn calls(clients: &[Client], tenants: &Arc<Tenants>, time: Duration) -> Vec<Told> {
-    let count = (time.as_secs_f64() * PER_SECOND) as usize;
-    let (mut told, mut open, mut started) = (Vec::with_capacity(count), JoinSet::new(), 0);
-    let mut every = interval(Duration::from_millis(1));
-    every.set_missed_tick_behavior(MissedTickBehavior::Skip);
-    let begun = Instant::now();
-    while started < count {
-        every.tick().await;
-        let due = count.min((begun.elapsed().as_secs_f64() * PER_SECOND) as usize + 1);
-        for number in started..due {
-            let at = begun + Duration::from_secs_f64(number as f64 / PER_SECOND);
-            open.spawn(call(clients[number % clients.len()].clone(), tenants.clone(), at));
-        }
-        started = due;
-        while let Some(done) = open.try_join_next() {
-            told.push(done.expect("a call that fails tells so"));
-        }
-    }
-    told.extend(open.join_all().await);
-    told
+    let mut open = JoinSet::new();
+    pace(PER_SECOND, time, |number, due| drop(open.spawn(call(clients[number % clients.len()].clone(), tenants.clone(), due)))).await;
+    open.join_all().await
 }
 
 async fn call(mut client: Client, tenants: Arc<Tenants>, due: Instant) -> Told {

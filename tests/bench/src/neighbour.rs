@@ -5,17 +5,12 @@
 use crate::{
     load::{self, Client},
     mesh::Mesh,
+    pace::pace,
     process,
     tenants::{PAGE, Tenants},
 };
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
-use tokio::{
-    task::{JoinHandle, JoinSet},
-    time::{MissedTickBehavior, interval},
-};
+use std::{sync::Arc, time::Duration};
+use tokio::task::{JoinHandle, JoinSet};
 use tonic::Code;
 
 /// What the loud one may ask in a minute, all of it at once: a key of the highest tier.
@@ -83,20 +78,12 @@ impl Side {
 
     /// So many a second for so long, each when it is due.
     async fn calls(self, per_second: f64, time: Duration) -> Told {
-        let (mut told, mut open, mut started) = (Told::default(), JoinSet::new(), 0);
-        let mut every = interval(Duration::from_millis(1));
-        every.set_missed_tick_behavior(MissedTickBehavior::Skip);
-        let begun = Instant::now();
-        while begun.elapsed() < time {
-            every.tick().await;
-            let due = (begun.elapsed().as_secs_f64() * per_second) as usize;
-            for number in started..due {
-                let (mut client, tenant) = (self.clients[number % CONNECTIONS].clone(), self.tenant.clone());
-                let due = begun + Duration::from_secs_f64(number as f64 / per_second);
-                open.spawn(async move { (tenant.call(&mut client).await, due.elapsed()) });
-            }
-            started = due;
-        }
+        let (mut told, mut open) = (Told::default(), JoinSet::new());
+        pace(per_second, time, |number, due| {
+            let (mut client, tenant) = (self.clients[number % CONNECTIONS].clone(), self.tenant.clone());
+            open.spawn(async move { (tenant.call(&mut client).await, due.elapsed()) });
+        })
+        .await;
         for (answer, wait) in open.join_all().await {
             told.waits.push(wait);
             match answer {

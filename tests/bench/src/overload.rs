@@ -7,6 +7,7 @@
 use crate::{
     load::{self, Client},
     mesh::Mesh,
+    pace::pace,
     process::{self, Process},
     tenants::Tenants,
 };
@@ -20,8 +21,8 @@ use std::{
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
-    sync::Semaphore,
-    time::{MissedTickBehavior, interval, sleep, timeout},
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::{sleep, timeout},
 };
 use tonic::{Code, Status, transport::Endpoint};
 
@@ -190,40 +191,29 @@ async fn closed(caller: &Arc<Caller>, time: Duration) -> f64 {
     served as f64 / begun.elapsed().as_secs_f64()
 }
 
-/// So many calls a second whether they are answered or not; how those ended that ended once it had settled, and in how many seconds.
+/// So many calls a second; how those ended that ended once it had settled, and in how many seconds.
 async fn open(caller: &Arc<Caller>, per_second: f64) -> (Ends, f64) {
     let ends = Arc::new(Mutex::new(Ends::default()));
-    let begun = Instant::now();
-    let mut ticks = interval(Duration::from_millis(1));
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
-    let mut number = 0;
-    let mut settled = None;
-    while begun.elapsed() < OVERLOAD {
-        ticks.tick().await;
-        if settled.is_none() && begun.elapsed() >= SETTLED {
-            settled = Some(Instant::now());
-            *ends.lock().expect("nobody panics") = Ends::default();
+    let come = |number: usize, _| {
+        ends.lock().expect("nobody panics").due += 1;
+        match caller.streams[number % CONNECTIONS].clone().try_acquire_owned() {
+            Ok(stream) => drop(tokio::spawn(one(caller.clone(), number, ends.clone(), stream))),
+            Err(_) => ends.lock().expect("nobody panics").held += 1,
         }
-        let due = (begun.elapsed().as_secs_f64() * per_second) as usize;
-        for number in number..due {
-            let (caller, ends) = (caller.clone(), ends.clone());
-            ends.lock().expect("nobody panics").due += 1;
-            let Ok(stream) = caller.streams[number % CONNECTIONS].clone().try_acquire_owned() else {
-                ends.lock().expect("nobody panics").held += 1;
-                continue;
-            };
-            tokio::spawn(async move {
-                let _stream = stream;
-                let asked = Instant::now();
-                let answer = timeout(PATIENCE, caller.call(number)).await.unwrap_or_else(|_| Err(Status::deadline_exceeded("nobody answers")));
-                ends.lock().expect("nobody panics").note(answer, asked.elapsed());
-            });
-        }
-        number = due.max(number);
-    }
-    let seconds = settled.expect("it has").elapsed().as_secs_f64();
+    };
+    pace(per_second, SETTLED, come).await;
+    *ends.lock().expect("nobody panics") = Ends::default();
+    let settled = Instant::now();
+    pace(per_second, OVERLOAD - SETTLED, come).await;
     let ended = std::mem::take(&mut *ends.lock().expect("nobody panics"));
-    (ended, seconds)
+    (ended, settled.elapsed().as_secs_f64())
+}
+
+/// One of them, on the stream it has.
+async fn one(caller: Arc<Caller>, number: usize, ends: Arc<Mutex<Ends>>, _stream: OwnedSemaphorePermit) {
+    let asked = Instant::now();
+    let answer = timeout(PATIENCE, caller.call(number)).await.unwrap_or_else(|_| Err(Status::deadline_exceeded("nobody answers")));
+    ends.lock().expect("nobody panics").note(answer, asked.elapsed());
 }
 
 /// Asks ten times a second whether the process lives.
