@@ -6,6 +6,7 @@ use http::{Method, StatusCode};
 use std::net::SocketAddr;
 use tests::{
     Engine, Layout, Mesh, Process, Refuses, Role, eventually, on_every_mesh,
+    peer::Peer,
     raw::{Answer, Raw},
     run,
 };
@@ -105,5 +106,26 @@ fn healthcheck_and_check_say_by_their_exit_whether_it_is_well() {
         let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let exit = ask("healthcheck", nobody.to_string());
         assert!(exit.code.is_some_and(|code| code != 0) && exit.stderr.contains("does not answer"), "{exit:?}");
+    });
+}
+
+/// Who holds its connections and says nothing keeps nobody else out, and not for long: prober and collector come back.
+#[test]
+fn silent_peers_of_the_admin_port_are_few_and_closed() {
+    const MANY: usize = 64;
+    run(Layout::OneProcess, Engine::Sqlite, |_| async {
+        let mesh = Mesh::start(Layout::OneProcess, Engine::Sqlite).await;
+        let admin = mesh.admin(Role::Gateway, 0);
+        let process = mesh.look(Role::Gateway, 0, Process::id);
+        let open = || std::fs::read_dir(format!("/proc/{process}/fd")).expect("it lives").count();
+        let (before, mut silent) = (open(), Vec::new());
+        for _ in 0..MANY {
+            silent.push(Peer::connect(admin).await);
+        }
+        assert_eq!(page(admin, "/livez").await.status, StatusCode::OK);
+        assert!(open() < before + MANY, "all of them are held");
+        for peer in silent {
+            assert_eq!(peer.end().await, None, "closed, as it has promised nothing");
+        }
     });
 }

@@ -47,12 +47,10 @@ impl Doors {
         // A socket belongs to the runtime it was made in.
         let listener = door.listener.into_std().map_err(|error| Failure::start(format!("the admin port: {error}")))?;
         vital.runtime().spawn(async move {
-            let served = match TcpListener::from_std(listener) {
-                Ok(listener) => axum::serve(listener, pages).await,
-                Err(error) => Err(error),
-            };
-            if let Err(error) = served {
-                tracing::error!(%error, "the admin port");
+            match TcpListener::from_std(listener) {
+                // Its drain is the end of its runtime, after that of all other doors.
+                Ok(listener) => serve::serve(listener, pages, Limits::admin(), CancellationToken::new()).await,
+                Err(error) => tracing::error!(%error, "the admin port"),
             }
         });
         Ok(())
