@@ -24,7 +24,7 @@ trap '' INT TERM
 run() { if [ "$(id -u)" = 0 ]; then su postgres -s /bin/sh -c "$1"; else sh -c "$1"; fi; }
 [ "$(id -u)" = 0 ] && chown postgres "$DIR"
 run "'$BIN/initdb' -D '$DIR/data' -A trust -U postgres -E UTF8 --locale=C.UTF-8 --no-sync" >"$DIR/log" 2>&1 &&
-run "'$BIN/pg_ctl' -D '$DIR/data' -w -t 60 -l '$DIR/data/log' -o \"-k '$DIR' -c listen_addresses= -c fsync=off -c max_connections=400\" start" >>"$DIR/log" 2>&1 &&
+run "'$BIN/pg_ctl' -D '$DIR/data' -w -t 60 -l '$DIR/data/log' -o \"-k '$DIR' -c listen_addresses= -c fsync=off -c autovacuum=off -c max_connections=400\" start" >>"$DIR/log" 2>&1 &&
 echo ready
 cat >/dev/null
 run "'$BIN/pg_ctl' -D '$DIR/data' -m immediate stop" >/dev/null 2>&1
