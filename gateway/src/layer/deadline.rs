@@ -24,9 +24,12 @@ impl Layer for Deadline {
         let Some(allowed) = asked.into_iter().chain(call.method().deadline).min() else { return next.call(call).await };
         let late = call.begun + allowed;
         call.ends.late = Some(late);
-        // Who did not ask is bound by the policy alone, which the service reads, too.
-        if asked.is_none() {
-            call.request.headers_mut().remove(GRPC_TIMEOUT);
+        match asked {
+            // Timers know milliseconds only, and a call may be done in less: what nobody waits for any more is not begun.
+            Some(_) if Instant::now() >= late => return Err(too_late()),
+            Some(_) => {}
+            // Who did not ask is bound by the policy alone, which the service reads, too.
+            None => drop(call.request.headers_mut().remove(GRPC_TIMEOUT)),
         }
         bound(late, pin!(next.call(call))).await
     }
@@ -73,6 +76,15 @@ mod tests {
     use contract::Reason;
 
     const GET: &str = "/one.ontology.v1.ThingService/GetThing";
+
+    #[tokio::test]
+    async fn what_is_over_when_it_comes_is_not_begun() {
+        let mut call = routed(call(GET, &[("grpc-timeout", "1n")]));
+        let below = |_: &mut Call| -> Answer { panic!("it is too late") };
+        let refusal = Deadline.call(&mut call, &below).await.unwrap_err();
+        assert_eq!(refusal.reason(), Reason::DeadlineExceeded);
+    }
+
     const WATCH: &str = "/one.events.v1.EventService/WatchEvents";
 
     /// What goes on, in milliseconds, after 100 ms in the layers above.
@@ -91,7 +103,7 @@ mod tests {
             (GET, None, Ok(None)),
             (GET, Some("5S"), Ok(Some(4_900))),
             (GET, Some("10H"), Ok(Some(29_900))),
-            (GET, Some("50m"), Ok(Some(0))),
+            (GET, Some("50m"), Err(Reason::DeadlineExceeded)),
             (WATCH, None, Ok(None)),
             (WATCH, Some("10H"), Ok(Some(35_999_900))),
             (GET, Some("-5S"), Err(Reason::InvalidMetadata)),
