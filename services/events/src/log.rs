@@ -8,6 +8,7 @@
 //! * Below a floor something may be gone; retention moves it in the transaction that takes the rows.
 
 mod append;
+mod batcher;
 mod cursor;
 mod error;
 mod feed;
@@ -25,9 +26,11 @@ pub(crate) use logged::Logged;
 pub(crate) use read::Part;
 pub(crate) use watch::{From, Watch};
 
+use batcher::Batcher;
 use chassis::clock::Clock;
 use contract::id::GroupId;
 use error::Result;
+use futures::FutureExt;
 use hub::Hub;
 use std::{collections::HashMap, sync::Arc};
 use store::Db;
@@ -43,6 +46,7 @@ pub(crate) struct Log {
     db: Db,
     clock: Clock,
     hub: Arc<Hub>,
+    batcher: Batcher,
     aliases: Arc<Aliases>,
 }
 
@@ -62,8 +66,10 @@ store::record!(Reach { sequence, floor });
 
 impl Log {
     pub(crate) fn new(db: Db, aliases: Aliases) -> Self {
-        let clock = db.clock().clone();
-        Self { db, clock, hub: Arc::default(), aliases: Arc::new(aliases) }
+        let (clock, hub) = (db.clock().clone(), Arc::<Hub>::default());
+        let (store, news) = (db.clone(), hub.hint());
+        let batcher = Batcher::start(move |events| append::keep(store.clone(), news.clone(), events).boxed());
+        Self { db, clock, hub, batcher, aliases: Arc::new(aliases) }
     }
 
     /// The name under which events of a type are kept.

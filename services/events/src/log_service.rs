@@ -30,7 +30,7 @@ impl EventLogService for LogApi {
     async fn append(&self, request: Request<AppendRequest>) -> Result<Response<AppendResponse>, Status> {
         let mut events = request.into_inner().events;
         let _spans = Carried::all("log.append", &mut events);
-        self.log.append(&events).await.map_err(Refusal::from)?;
+        self.log.append(events).await.map_err(Refusal::from)?;
         Ok(Response::new(AppendResponse {}))
     }
 

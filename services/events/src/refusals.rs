@@ -143,8 +143,7 @@ pub(crate) async fn tell(db: &Db, log: &Log) -> Result<()> {
         if some.is_empty() {
             return Ok(());
         }
-        let events: Vec<LogEvent> = some.iter().map(Gathered::event).collect();
-        log.append(&events).await?;
+        log.append(some.iter().map(Gathered::event).collect()).await?;
         forget(db, &some).await?;
     }
 }

@@ -2,8 +2,12 @@
 
 use super::{Log, PARTITION};
 use contract::internal::v1::LogEvent;
-use std::collections::{BTreeMap, HashMap, HashSet};
-use store::{At, Result, Tx, powers};
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    sync::Arc,
+};
+use store::{At, Db, Result, Tx, powers};
+use tokio::sync::Notify;
 use uuid::Uuid;
 
 /// The end of the year 9999: what no calendar knows Postgres would refuse.
@@ -25,19 +29,26 @@ struct Numbered<'e> {
 
 impl Log {
     /// Known ids are skipped, the rest is numbered in the order given. Refuses no content: one poison row would stop every tenant.
-    pub(crate) async fn append(&self, events: &[LogEvent]) -> Result<()> {
-        let events: Vec<Fresh<'_>> = events.iter().filter_map(readable).collect();
-        if events.is_empty() {
-            return Ok(());
-        }
-        let mut tx = self.db.system("the log is of all groups").begin().await?;
-        let before = lock(&mut tx, events.len()).await?;
-        let fresh = unknown(&mut tx, events).await?;
-        let numbered = number(&mut tx, before, fresh).await?;
-        insert(&mut tx, &numbered).await?;
-        tx.wake(self.hub.hint());
-        tx.commit().await
+    pub(crate) async fn append(&self, events: Vec<LogEvent>) -> Result<()> {
+        self.batcher.append(events).await
     }
+}
+
+/// Keeps these, in one transaction; notifies `news` then.
+pub(super) async fn keep(db: Db, news: Arc<Notify>, events: Vec<LogEvent>) -> Result<()> {
+    let events: Vec<Fresh<'_>> = events.iter().filter_map(readable).collect();
+    if events.is_empty() {
+        return Ok(());
+    }
+    let mut tx = db.system("the log is of all groups").begin().await?;
+    let before = lock(&mut tx, events.len()).await?;
+    let fresh = unknown(&mut tx, events).await?;
+    let mut numbered = number(&mut tx, before, fresh).await?;
+    // Each index but one begins with the group: its neighbours go into pages that are at hand, twice as fast as from page to page.
+    numbered.sort_unstable_by_key(|numbered| (numbered.fresh.group, numbered.sequence));
+    insert(&mut tx, &numbered).await?;
+    tx.wake(news);
+    tx.commit().await
 }
 
 /// Ids are what "once" and "whose" hang on. Without them an event can be nobody's, and repeating it would not help.

@@ -46,6 +46,25 @@ async fn known_events_are_skipped_also_within_one_call() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn many_at_once_keep_their_order_and_what_two_tell_stands_once() {
+    both(crate::MIGRATIONS, async |case| {
+        let (house, groups) = (House::on(case), [group(), group(), group()]);
+        let told: Vec<Vec<LogEvent>> = (0..40).map(|caller| (0..30).map(|n| event(groups[n % 3], caller * 100 + n as i64)).collect()).collect();
+        futures::future::join_all(told.iter().chain(&told).map(|events| house.append(events.clone()))).await;
+        for group in groups {
+            let seen = house.watch(group, From::Beginning(true), "").await.unwrap().take(400).await;
+            assert!(seen.iter().map(|event| event.sequence).eq(1..=400));
+            let place = |id: &[u8]| seen.iter().position(|seen| seen.id == Uuid::from_slice(id).unwrap().to_string()).unwrap();
+            for events in &told {
+                assert!(events.iter().filter(|event| event.group_id == bytes(*group)).map(|event| place(&event.id)).is_sorted());
+            }
+        }
+        house.end().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_same_id_in_two_groups_is_two_events() {
     both(crate::MIGRATIONS, async |case| {
         let (house, ours, theirs) = (House::on(case), group(), group());

@@ -35,7 +35,7 @@ impl Options {
             .foreign_keys(true)
             // What a transaction of many has changed stays here: beyond it SQLite writes pages before the commit, and reads them again.
             .pragma("cache_size", "-32768")
-            .pragma("wal_autocheckpoint", "4000")
+            .pragma("wal_autocheckpoint", "8000")
             .pragma("journal_size_limit", "67108864");
         Self { write, read: base.read_only(true).pragma("query_only", "on") }
     }
