@@ -94,7 +94,8 @@ impl Connection {
     pub(super) async fn run(self: Arc<Self>, tcp: TcpStream, http: &Http, app: impl Answer) {
         self.set(&tcp);
         let received = Received::default();
-        let io = TokioIo::new(Gathered::new(Socket::new(tcp, received.clone(), self.limits.control)));
+        let this = self.clone();
+        let io = TokioIo::new(Gathered::new(Socket::new(tcp, received.clone(), self.limits.control), move || !this.open.none()));
         let this = self.clone();
         let service = hyper::service::service_fn(move |request| answer(this.clone(), app.clone(), request));
         let mut http = pin!(http.serve_connection(io, service));

@@ -113,7 +113,7 @@ impl Link {
         found.rotate_left(begin);
         let tcp = TcpStream::connect(found.as_slice()).await?; // one after the other
         tcp.set_nodelay(true)?;
-        let (sender, mut connection) = self.http2().handshake(Gathered::new(tcp)).await.map_err(io::Error::other)?;
+        let (sender, mut connection) = self.http2().handshake(Io::new(tcp, others)).await.map_err(io::Error::other)?;
         let mut pings = connection.ping_pong().expect("it is asked once");
         // The kernel accepts for a process that stands still: only a PONG says that somebody is there.
         tokio::select! {
@@ -138,6 +138,13 @@ impl Link {
     }
 }
 
+type Io = Gathered<TcpStream, fn() -> bool>;
+
+/// All calls to an upstream share a connection or two, so there nearly always are.
+fn others() -> bool {
+    true
+}
+
 /// Another handle, unless the connection was lost or its peer sends it away.
 fn usable(sender: &Sender) -> Option<Sender> {
     let mut sender = sender.clone();
@@ -146,7 +153,7 @@ fn usable(sender: &Sender) -> Option<Sender> {
 }
 
 /// Until the last sender and the last stream are gone, or the peer is.
-async fn driven(connection: Connection<Gathered<TcpStream>, Bytes>, pings: PingPong, address: Address) {
+async fn driven(connection: Connection<Io, Bytes>, pings: PingPong, address: Address) {
     let ended = tokio::select! {
         ended = connection => ended.map_err(io::Error::other),
         () = silent(pings) => Err(io::ErrorKind::TimedOut.into()),
