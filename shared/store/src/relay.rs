@@ -6,7 +6,7 @@
 use crate::{Carried, Db, Lease, Result, Tx, Weight, lease::PARTITION, outbox::Queued, powers};
 use contract::internal::v1::LogEvent;
 use std::time::Duration;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
@@ -22,8 +22,9 @@ pub struct Relay<A> {
     db: Db,
     log: A,
     lease: Lease,
-    /// How long it waits after news for more of it: one by one costs several times as much.
+    /// The time from one shipment to the next: one by one costs several times as much.
     gather: Duration,
+    shipped: Option<Instant>,
 }
 
 /// Rows a call, and their bytes.
@@ -46,9 +47,10 @@ enum Error {
 }
 
 impl<A: Append> Relay<A> {
-    /// For `db`'s outbox. 20 ms is a good `gather`.
+    /// For `db`'s outbox. What comes within `gather` after a shipment goes with the next one; 100 ms are good. Who changes something now and
+    /// then does not wait for it.
     pub fn new(db: Db, log: A, gather: Duration) -> Self {
-        Self { db, log, lease: Lease::new("relay", LIFE), gather }
+        Self { db, log, lease: Lease::new("relay", LIFE), gather, shipped: None }
     }
 
     /// Until it is cancelled; then ships what is left, within 3 s, and leaves the lease.
@@ -74,10 +76,12 @@ impl<A: Append> Relay<A> {
 
     /// Until there may be rows.
     fn news(&self) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send>> {
-        let (news, gather) = (self.db.news().clone(), self.gather);
+        let (news, next) = (self.db.news().clone(), self.shipped.map(|shipped| shipped + self.gather));
         Box::pin(async move {
-            if timeout(POLL, news.notified()).await.is_ok() {
-                sleep(gather).await;
+            if timeout(POLL, news.notified()).await.is_ok()
+                && let Some(next) = next
+            {
+                sleep_until(next).await;
             }
         })
     }
@@ -114,6 +118,7 @@ impl<A: Append> Relay<A> {
         }
         let more = rows.len() == ROWS || rows.iter().map(Weight::weight).sum::<usize>() > BYTES / 2;
         let (numbers, mut events): (Vec<i64>, Vec<LogEvent>) = rows.into_iter().map(|row| (row.number, row.event)).unzip();
+        self.shipped = Some(Instant::now());
         let way = Carried::all("relay", &mut events);
         self.log.append(events).await.map_err(Box::new)?;
         drop(way);

@@ -54,8 +54,12 @@ impl Log {
 }
 
 fn start(db: &Db, log: &Log, relays: &mut JoinSet<()>) -> CancellationToken {
+    start_with(Duration::from_millis(1), db, log, relays)
+}
+
+fn start_with(gather: Duration, db: &Db, log: &Log, relays: &mut JoinSet<()>) -> CancellationToken {
     let stop = CancellationToken::new();
-    relays.spawn(Relay::new(db.clone(), log.clone(), Duration::from_millis(1)).run(stop.clone()));
+    relays.spawn(Relay::new(db.clone(), log.clone(), gather).run(stop.clone()));
     stop
 }
 
@@ -92,6 +96,23 @@ async fn every_change_reaches_the_log_once_and_in_order() {
         assert!(last.len() == 8 && last.values().all(|revision| *revision == 20));
         second.close().await;
         case.explain_all().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_change_now_and_then_goes_at_once_and_many_go_together() {
+    both(MIGRATIONS, async |case| {
+        let (log, mut relays) = (Log::default(), JoinSet::new());
+        let stop = start_with(Duration::from_secs(3_600), &case.db, &log, &mut relays);
+        revisions(case.db.clone(), group(), Uuid::new_v4()).await;
+        log.has(1).await; // at once: the next ones would wait for an hour
+        revisions(case.db.clone(), group(), Uuid::new_v4()).await;
+        stop.cancel();
+        relays.join_all().await;
+        assert_eq!(log.events().len(), 40);
+        let calls = *log.0.calls.lock().unwrap();
+        assert!(calls < 10, "{calls} shipments of 40 changes");
     })
     .await;
 }
