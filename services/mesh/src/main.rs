@@ -15,6 +15,7 @@ mod role;
 mod settings;
 mod stores;
 mod vital;
+mod workers;
 
 use clap::Parser;
 use command::{Arguments, Command};
@@ -36,7 +37,7 @@ fn main() -> ExitCode {
 
 fn start(arguments: &Arguments) -> Result<(), Failure> {
     let settings = Settings::read(arguments, std::env::vars()).map_err(Failure::Setting)?;
-    let runtime = tokio::runtime::Runtime::new().map_err(|error| Failure::start(format!("the runtime does not start: {error}")))?;
+    let runtime = workers::runtime(settings.is_on_sqlite()).map_err(|error| Failure::start(format!("the runtime does not start: {error}")))?;
     let outcome = runtime.block_on(async {
         match arguments.command {
             None => house::serve(settings).await,

@@ -198,6 +198,11 @@ impl Settings {
         }
     }
 
+    /// Whether this process has stores in files.
+    pub(crate) fn is_on_sqlite(&self) -> bool {
+        self.database_url.is_empty() && Role::SERVICES.iter().any(|role| self.roles().has(*role))
+    }
+
     /// The database whose role owns the tables.
     pub(crate) fn migration_url(&self) -> &str {
         if self.migrate_database_url.is_empty() { &self.database_url } else { &self.migrate_database_url }
@@ -217,7 +222,8 @@ mod tests {
     #[test]
     fn the_defaults_are_one_process_on_sqlite() {
         let settings = read(&[], &[]).expect("defaults");
-        assert!(!settings.roles().is_split() && settings.database_url.is_empty() && settings.migrate);
+        assert!(!settings.roles().is_split() && settings.database_url.is_empty() && settings.migrate && settings.is_on_sqlite());
+        assert!(!read(&["--role", "gateway"], &[("ONE_SECRET_FILE", "s")]).expect("valid").is_on_sqlite());
         assert_eq!(settings.gateway.addr.to_string(), "127.0.0.1:8080");
         assert_eq!(settings.admin_addr().expect("an address").to_string(), "127.0.0.1:9090");
         assert_eq!(settings.secret_file(), (PathBuf::from("data/secret"), true));
