@@ -12,7 +12,7 @@ use contract::{
 };
 use http_body::Body;
 use std::{error::Error, net::IpAddr, time::Duration};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tonic::{Status, client::GrpcService};
 use uuid::Uuid;
@@ -33,8 +33,9 @@ struct Batch {
 pub struct Shipper<T> {
     records: Records,
     log: RequestLogServiceClient<T>,
-    /// How long a record waits for others: fewer and larger batches cost less.
+    /// The time from one batch to the next: fewer and larger ones cost less.
     gather: Duration,
+    next: Instant,
     /// Of this process: numbers of batches are its own.
     id: Uuid,
     batch: i64,
@@ -45,9 +46,10 @@ where
     T: GrpcService<tonic::body::Body, Future: Send, Error: Into<Box<dyn Error + Send + Sync>>> + Clone + Send + Sync + 'static,
     T::ResponseBody: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>> + Send> + Send + 'static,
 {
-    /// Over a channel that signs for the events service. 250 ms is a good `gather`.
+    /// Over a channel that signs for the events service. A batch is shipped `gather` after the last one, or when it is full; a second is good.
+    /// What is asked now and then is on record at once.
     pub fn new(records: Records, channel: T, gather: Duration) -> Self {
-        Self { records, log: RequestLogServiceClient::new(channel), gather, id: Uuid::new_v4(), batch: 0 }
+        Self { records, log: RequestLogServiceClient::new(channel), gather, next: Instant::now(), id: Uuid::new_v4(), batch: 0 }
     }
 
     /// Until `stop`; then ships what is left, within 3 s.
@@ -64,10 +66,11 @@ where
         self.empty(sending).await;
     }
 
-    /// Enough records, or all that came within the time.
+    /// Enough records, or all that came until it is time.
     async fn gathered(&mut self) -> Batch {
         self.records.at_least(1).await;
-        timeout(self.gather, self.records.at_least(crate::record::BATCH)).await.ok();
+        timeout_at(self.next, self.records.at_least(crate::record::BATCH)).await.ok();
+        self.next = Instant::now() + self.gather;
         self.next()
     }
 

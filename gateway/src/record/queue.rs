@@ -13,8 +13,8 @@ use tokio::sync::Notify;
 
 /// Records that wait; at most about 1 KiB each.
 pub(crate) const WAITING: usize = 16_384;
-/// Records of one batch.
-pub(crate) const BATCH: usize = 500;
+/// Records of one batch: half of what a message may hold.
+pub(crate) const BATCH: usize = 2_000;
 
 /// Takes records, and never waits: a short lock is all a request pays.
 #[derive(Debug)]

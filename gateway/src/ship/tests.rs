@@ -42,6 +42,8 @@ impl RequestLogService for Log {
     }
 }
 
+const GATHER: Duration = Duration::from_secs(1);
+
 struct House {
     log: Log,
     recorder: Arc<Recorder>,
@@ -54,7 +56,7 @@ impl House {
         let (recorder, records) = Recorder::new(Clock::system());
         let stop = CancellationToken::new();
         let channel = RequestLogServiceServer::new(log.clone());
-        let running = tokio::spawn(Shipper::new(records, channel, Duration::from_millis(250)).run(stop.clone()));
+        let running = tokio::spawn(Shipper::new(records, channel, GATHER).run(stop.clone()));
         Self { log, recorder, stop, running }
     }
 
@@ -96,26 +98,32 @@ fn all(count: usize) -> Vec<String> {
 
 #[tokio::test(start_paused = true)]
 async fn records_travel_together_by_number_and_by_time() {
-    let house = House::new(Log::default());
+    let (house, begun) = (House::new(Log::default()), Instant::now());
     house.record(0..3);
     house.until(|house| house.ids().len() == 3).await;
-    house.record(3..1_203);
-    house.until(|house| house.ids().len() == 1_203).await;
+    assert_eq!(begun.elapsed(), Duration::ZERO, "what is asked now and then waits for nobody");
+    house.record(3..5);
+    tokio::task::yield_now().await;
+    house.record(5..8);
+    house.until(|house| house.ids().len() == 8).await;
+    assert_eq!(begun.elapsed(), GATHER);
+    house.record(8..4_708);
+    house.until(|house| house.ids().len() == 4_708).await;
     let sizes: Vec<usize> = house.log.taken.lock().unwrap().iter().map(|batch| batch.records.len()).collect();
-    assert_eq!(sizes, [3, 500, 500, 200]);
-    assert_eq!(house.end().await, (all(1_203), 0));
+    assert_eq!(sizes, [3, 5, 2_000, 2_000, 700]);
+    assert_eq!(house.end().await, (all(4_708), 0));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_batch_whose_answer_was_lost_comes_again_under_its_number() {
     let house = House::new(Log::default());
     house.log.loses.store(3, SeqCst);
-    house.record(0..600);
-    house.until(|house| house.ids().len() == 600).await;
+    house.record(0..2_400);
+    house.until(|house| house.ids().len() == 2_400).await;
     let taken = house.log.taken.lock().unwrap().clone();
     assert_eq!(taken.iter().map(|batch| batch.batch).collect::<Vec<_>>(), [1, 1, 1, 1, 2]);
     assert!(taken[..4].iter().all(|batch| *batch == taken[0]) && taken.iter().all(|batch| batch.gateway_id == taken[0].gateway_id));
-    assert_eq!(house.end().await, (all(600), 0));
+    assert_eq!(house.end().await, (all(2_400), 0));
 }
 
 #[tokio::test(start_paused = true)]
@@ -148,7 +156,7 @@ async fn a_service_that_never_answers_does_not_hold_up_the_end() {
     let house = House::new(Log::default());
     house.log.silent.store(1, SeqCst);
     house.record(0..700);
-    let begun = tokio::time::Instant::now();
+    let begun = Instant::now();
     let (ids, dropped) = house.end().await;
     assert_eq!((ids, dropped), (Vec::new(), 700));
     assert_eq!(begun.elapsed(), LAST);
