@@ -2,7 +2,7 @@
 use super::*;
 use crate::{
     layer::testing::call,
-    record::{Entry, Recorder},
+    record::{BATCH, Entry, Recorder},
 };
 use chassis::clock::Clock;
 use contract::internal::v1::{
@@ -107,23 +107,27 @@ async fn records_travel_together_by_number_and_by_time() {
     house.record(5..8);
     house.until(|house| house.ids().len() == 8).await;
     assert_eq!(begun.elapsed(), GATHER);
-    house.record(8..4_708);
-    house.until(|house| house.ids().len() == 4_708).await;
+    let count = 8 + 2 * BATCH + 700;
+    for some in (8..count).collect::<Vec<_>>().chunks(BATCH) {
+        let end = some.last().unwrap() + 1;
+        house.record(some.iter().copied());
+        house.until(|house| house.ids().len() == end).await;
+    }
     let sizes: Vec<usize> = house.log.taken.lock().unwrap().iter().map(|batch| batch.records.len()).collect();
-    assert_eq!(sizes, [3, 5, 2_000, 2_000, 700]);
-    assert_eq!(house.end().await, (all(4_708), 0));
+    assert_eq!(sizes, [3, 5, BATCH, BATCH, 700]);
+    assert_eq!(house.end().await, (all(count), 0));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_batch_whose_answer_was_lost_comes_again_under_its_number() {
     let house = House::new(Log::default());
     house.log.loses.store(3, SeqCst);
-    house.record(0..2_400);
-    house.until(|house| house.ids().len() == 2_400).await;
+    house.record(0..BATCH + 400);
+    house.until(|house| house.ids().len() == BATCH + 400).await;
     let taken = house.log.taken.lock().unwrap().clone();
     assert_eq!(taken.iter().map(|batch| batch.batch).collect::<Vec<_>>(), [1, 1, 1, 1, 2]);
     assert!(taken[..4].iter().all(|batch| *batch == taken[0]) && taken.iter().all(|batch| batch.gateway_id == taken[0].gateway_id));
-    assert_eq!(house.end().await, (all(2_400), 0));
+    assert_eq!(house.end().await, (all(BATCH + 400), 0));
 }
 
 #[tokio::test(start_paused = true)]

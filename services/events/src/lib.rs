@@ -50,7 +50,8 @@ pub const SCHEMA: &str = "events";
 /// Its tables.
 pub const MIGRATIONS: &[Migration] = &[store::BASE, migrations::LOG, migrations::REQUESTS];
 
-/// An append is at most 500 events and about 1 MiB by the relay's count; refusing one for its size would stop every tenant.
+/// An append is at most 500 events and about 1 MiB by the relay's count, or 4,096 requests of 1 KiB by the gateway's; refusing one for its
+/// size would stop every tenant.
 const LARGEST_APPEND: usize = 64 << 20;
 
 /// A watch says at least so often that it lives, and where it stands.
@@ -88,7 +89,7 @@ impl Events {
         Routes::new(public)
             .add_service(internal.max_decoding_message_size(LARGEST_APPEND))
             .add_service(UsageServiceServer::new(UsageApi(self.requests.clone())))
-            .add_service(RequestLogServiceServer::new(RequestLogApi(self.requests.clone())))
+            .add_service(RequestLogServiceServer::new(RequestLogApi(self.requests.clone())).max_decoding_message_size(LARGEST_APPEND))
             .add_service(RetentionServiceServer::new(self.retention()))
     }
 
