@@ -77,6 +77,8 @@ mod tests {
 
     const GET: &str = "/one.ontology.v1.ThingService/GetThing";
 
+    const WATCH: &str = "/one.events.v1.EventService/WatchEvents";
+
     #[tokio::test]
     async fn what_is_over_when_it_comes_is_not_begun() {
         let mut call = routed(call(GET, &[("grpc-timeout", "1n")]));
@@ -84,8 +86,6 @@ mod tests {
         let refusal = Deadline.call(&mut call, &below).await.unwrap_err();
         assert_eq!(refusal.reason(), Reason::DeadlineExceeded);
     }
-
-    const WATCH: &str = "/one.events.v1.EventService/WatchEvents";
 
     /// What goes on, in milliseconds, after 100 ms in the layers above.
     async fn passed_on(path: &str, asked: Option<&str>) -> Result<Option<u64>, Reason> {
