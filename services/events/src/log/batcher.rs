@@ -30,7 +30,8 @@ impl Batcher {
             let mut most = EVENTS;
             while let Some(together) = together(&mut asked, most).await {
                 let (events, answers): (Vec<_>, Vec<_>) = together.into_iter().map(|asked| (asked.events, asked.answer)).unzip();
-                let kept = keep(events.into_iter().flatten().collect()).await;
+                // A task of its own: a panic is those callers', and not the end of the log.
+                let kept = tokio::spawn(keep(events.into_iter().flatten().collect())).await.unwrap_or(Err(Error::Busy));
                 // It may have been too much for the time a transaction has: each caller alone then, and slowly more again.
                 most = if kept.is_ok() { EVENTS.min(2 * most) } else { 1 };
                 answers.into_iter().for_each(|answer| drop(answer.send(kept.clone())));
@@ -105,6 +106,13 @@ mod tests {
         assert_eq!(all(10, 2, &mut store, &batcher, Ok(())).await, [20]);
         assert_eq!(all(3, 2, &mut store, &batcher, Err(Error::Expired)).await, [6]);
         assert_eq!(all(10, 2, &mut store, &batcher, Ok(())).await, [2, 2, 4, 8, 4]);
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_its_callers_and_not_the_end() {
+        let batcher = Batcher::start(|events| async move { if events.is_empty() { panic!("a bug") } else { Ok(()) } }.boxed());
+        assert!(matches!(batcher.append(Vec::new()).await, Err(Error::Busy)));
+        assert!(batcher.append(vec![LogEvent::default()]).await.is_ok());
     }
 
     #[tokio::test]
