@@ -24,7 +24,7 @@ pub struct Relay<A> {
     lease: Lease,
     /// The time from one shipment to the next: one by one costs several times as much.
     gather: Duration,
-    shipped: Option<Instant>,
+    due: Instant,
 }
 
 /// Rows a call, and their bytes.
@@ -50,7 +50,7 @@ impl<A: Append> Relay<A> {
     /// For `db`'s outbox. What comes within `gather` after a shipment goes with the next one; 100 ms are good. Who changes something now and
     /// then does not wait for it.
     pub fn new(db: Db, log: A, gather: Duration) -> Self {
-        Self { db, log, lease: Lease::new("relay", LIFE), gather, shipped: None }
+        Self { db, log, lease: Lease::new("relay", LIFE), gather, due: Instant::now() }
     }
 
     /// Until it is cancelled; then ships what is left, within 3 s, and leaves the lease.
@@ -76,12 +76,10 @@ impl<A: Append> Relay<A> {
 
     /// Until there may be rows.
     fn news(&self) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send>> {
-        let (news, next) = (self.db.news().clone(), self.shipped.map(|shipped| shipped + self.gather));
+        let (news, due) = (self.db.news().clone(), self.due);
         Box::pin(async move {
-            if timeout(POLL, news.notified()).await.is_ok()
-                && let Some(next) = next
-            {
-                sleep_until(next).await;
+            if timeout(POLL, news.notified()).await.is_ok() {
+                sleep_until(due).await;
             }
         })
     }
@@ -118,7 +116,7 @@ impl<A: Append> Relay<A> {
         }
         let more = rows.len() == ROWS || rows.iter().map(Weight::weight).sum::<usize>() > BYTES / 2;
         let (numbers, mut events): (Vec<i64>, Vec<LogEvent>) = rows.into_iter().map(|row| (row.number, row.event)).unzip();
-        self.shipped = Some(Instant::now());
+        self.due = Instant::now() + self.gather;
         let way = Carried::all("relay", &mut events);
         self.log.append(events).await.map_err(Box::new)?;
         drop(way);
