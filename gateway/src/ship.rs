@@ -35,7 +35,7 @@ pub struct Shipper<T> {
     log: RequestLogServiceClient<T>,
     /// The time from one batch to the next: fewer and larger ones cost less.
     gather: Duration,
-    next: Instant,
+    due: Instant,
     /// Of this process: numbers of batches are its own.
     id: Uuid,
     batch: i64,
@@ -49,7 +49,7 @@ where
     /// Over a channel that signs for the events service. A batch is shipped `gather` after the last one, or when it is full; a second is good.
     /// What is asked now and then is on record at once.
     pub fn new(records: Records, channel: T, gather: Duration) -> Self {
-        Self { records, log: RequestLogServiceClient::new(channel), gather, next: Instant::now(), id: Uuid::new_v4(), batch: 0 }
+        Self { records, log: RequestLogServiceClient::new(channel), gather, due: Instant::now(), id: Uuid::new_v4(), batch: 0 }
     }
 
     /// Until `stop`; then ships what is left, within 3 s.
@@ -69,8 +69,8 @@ where
     /// Enough records, or all that came until it is time.
     async fn gathered(&mut self) -> Batch {
         self.records.at_least(1).await;
-        timeout_at(self.next, self.records.at_least(crate::record::BATCH)).await.ok();
-        self.next = Instant::now() + self.gather;
+        timeout_at(self.due, self.records.at_least(crate::record::BATCH)).await.ok();
+        self.due = Instant::now() + self.gather;
         self.next()
     }
 

@@ -1,14 +1,15 @@
 #![allow(clippy::unwrap_used)]
 use super::*;
 use crate::{
-    layer::testing::call,
+    layer::testing::{call, routed},
     record::{BATCH, Entry, Recorder},
 };
-use chassis::clock::Clock;
+use chassis::{clock::Clock, serve::Limits};
 use contract::internal::v1::{
     AppendRequestsResponse,
     request_log_service_server::{RequestLogService, RequestLogServiceServer},
 };
+use prost::Message;
 use std::sync::{
     Arc, Mutex,
     atomic::{AtomicUsize, Ordering::SeqCst},
@@ -116,6 +117,18 @@ async fn records_travel_together_by_number_and_by_time() {
     let sizes: Vec<usize> = house.log.taken.lock().unwrap().iter().map(|batch| batch.records.len()).collect();
     assert_eq!(sizes, [3, 5, BATCH, BATCH, 700]);
     assert_eq!(house.end().await, (all(count), 0));
+}
+
+/// What the listener of a service of its own refuses by its length would be sent again for ever.
+#[tokio::test(start_paused = true)]
+async fn the_largest_batch_is_one_message() {
+    const IDS: usize = 8 * 18; // a stranger has none of a caller's
+    let house = House::new(Log::default());
+    let call = routed(call("/one.ontology.v1.ThingService/CreateThing", &[("user-agent", &"u".repeat(2_000))]));
+    Entry::new(&call, &house.recorder).finish();
+    house.until(|house| house.log.taken.lock().unwrap().len() == 1).await;
+    let largest = house.log.taken.lock().unwrap()[0].encoded_len() + IDS;
+    assert!(largest > 300 && largest * BATCH < Limits::internal().message as usize, "{largest} bytes each");
 }
 
 #[tokio::test(start_paused = true)]

@@ -50,7 +50,7 @@ pub const SCHEMA: &str = "events";
 /// Its tables.
 pub const MIGRATIONS: &[Migration] = &[store::BASE, migrations::LOG, migrations::REQUESTS];
 
-/// An append is at most 500 events and about 1 MiB by the relay's count, or 4,096 requests of 1 KiB by the gateway's; refusing one for its
+/// An append is at most 500 events and about 1 MiB by the relay's count, or 4,096 requests and less than 4 MiB by the gateway's; refusing one for its
 /// size would stop every tenant.
 const LARGEST_APPEND: usize = 64 << 20;
 

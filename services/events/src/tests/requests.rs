@@ -6,6 +6,7 @@ use contract::{
     identity::v1::ActorKind,
     internal::v1::{AppendRequestsRequest, RequestRecord},
 };
+use prost::Message;
 use prost_types::Duration;
 use std::collections::HashSet;
 use store::testing::{Case, both};
@@ -50,6 +51,20 @@ pub(super) async fn send(house: &House, records: Vec<RequestRecord>) {
     for some in records.chunks(500) {
         house.gateway().append_requests(batch(Uuid::new_v4().as_u128(), 1, some.to_vec())).await.unwrap();
     }
+}
+
+/// A gateway that has 4,096 requests, each of a name as long as one may be, must not be told for ever that this is too much.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_largest_batch_is_taken() {
+    both(crate::MIGRATIONS, async |case| {
+        let (house, group) = (House::on(case), group());
+        let long = RequestRecord { user_agent: "u".repeat(1_200), ..record(group, START) };
+        let batch = batch(1, 1, vec![long; 4_096]);
+        assert!(batch.encoded_len() > 5 << 20);
+        house.gateway().append_requests(batch).await.unwrap();
+        house.end().await;
+    })
+    .await;
 }
 
 async fn page(house: &House, group: GroupId, asked: ListRequestsRequest) -> Result<(Vec<Request>, String), Status> {
