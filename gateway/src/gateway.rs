@@ -158,7 +158,7 @@ fn layers<I: Identity, L: Limiter>(
         options;
     let callers = Arc::new(Callers::new(identity, feed, Guard::new(clock.clone(), redis), secret));
     let names: Vec<&str> = services.iter().map(|service| service.name).collect();
-    let shed = Shed::new(services.iter().map(|service| service.audience), limits.in_flight, waiting);
+    let shed = Shed::new(services.iter().map(|service| (service.audience, service.upstream.is_here())), limits.in_flight, waiting);
     let calls = metrics.map(|metrics| metrics.calls());
     Ok(stack![
         Tracing::new(proxies)?,                     // sees everything, refusals too

@@ -12,6 +12,9 @@ use std::{
 };
 use tokio::{sync::oneshot, time::timeout};
 
+/// A line is deep when so many times more wait in it than there are places.
+const DEEP: usize = 4;
+
 /// Who has waited so long is refused: a client would rather ask again than not know.
 pub const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -27,6 +30,8 @@ pub struct Line {
 struct State {
     /// Places that are taken.
     working: usize,
+    /// How many stand in all lines.
+    waiting: usize,
     /// Those who wait, by organisation. No line in it is empty.
     lines: HashMap<u128, VecDeque<oneshot::Sender<Place>>>,
     /// The organisations in `lines`, that whose turn it is first.
@@ -48,14 +53,17 @@ impl Line {
         Arc::new(Self { state: Mutex::default(), places, room })
     }
 
-    /// A place, at once or after a wait.
+    /// A place, at once or after a wait. Who waits in a deep line holds `aside` meanwhile.
     ///
     /// # Errors
     /// The organisation's line is full, or the wait was too long.
-    pub async fn enter(self: &Arc<Self>, organisation: u128) -> Result<Place, Overloaded> {
+    pub async fn enter<A>(self: &Arc<Self>, organisation: u128, aside: impl FnOnce() -> A) -> Result<Place, Overloaded> {
         match self.join(organisation)? {
             Joined::Works => Ok(Place(self.clone())),
-            Joined::Waits(turn) => timeout(PATIENCE, turn).await.ok().and_then(Result::ok).ok_or(Overloaded),
+            Joined::Waits { turn, deep } => {
+                let _aside = deep.then(aside);
+                timeout(PATIENCE, turn).await.ok().and_then(Result::ok).ok_or(Overloaded)
+            }
         }
     }
 
@@ -65,7 +73,8 @@ impl Line {
             state.working += 1;
             return Ok(Joined::Works);
         }
-        state.wait(organisation, self.room).map(Joined::Waits)
+        let turn = state.wait(organisation, self.room)?;
+        Ok(Joined::Waits { turn, deep: state.waiting > DEEP * self.places })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -75,7 +84,7 @@ impl Line {
 
 enum Joined {
     Works,
-    Waits(oneshot::Receiver<Place>),
+    Waits { turn: oneshot::Receiver<Place>, deep: bool },
 }
 
 impl State {
@@ -89,6 +98,7 @@ impl State {
         }
         let (sender, turn) = oneshot::channel();
         line.push_back(sender);
+        self.waiting += 1;
         Ok(turn)
     }
 
@@ -96,7 +106,9 @@ impl State {
     fn next(&mut self) -> Option<oneshot::Sender<Place>> {
         while let Some(organisation) = self.turns.pop_front() {
             let Some(line) = self.lines.get_mut(&organisation) else { continue };
+            let stood = line.len();
             let waits = std::iter::from_fn(|| line.pop_front()).find(|waits| !waits.is_closed());
+            self.waiting -= stood - line.len();
             if line.is_empty() {
                 self.lines.remove(&organisation);
             } else {
@@ -135,7 +147,7 @@ mod tests {
 
     fn entering(line: &Arc<Line>, organisation: u128) -> BoxFuture<'static, Result<Place, Overloaded>> {
         let line = line.clone();
-        async move { line.enter(organisation).await }.boxed()
+        async move { line.enter(organisation, || ()).await }.boxed()
     }
 
     /// Those of these organisations who wait, in the order in which places come to them.
@@ -143,7 +155,7 @@ mod tests {
         let line = Line::new(places, 1_000);
         let mut working: Vec<Place> = Vec::new();
         for _ in 0..places {
-            working.push(line.enter(0).await.unwrap());
+            working.push(line.enter(0, || ()).await.unwrap());
         }
         let mut waiting: Vec<_> = organisations.iter().map(|organisation| (*organisation, entering(&line, *organisation))).collect();
         for (_, entering) in &mut waiting {
@@ -171,7 +183,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_line_is_bounded_and_the_next_organisation_finds_room() {
         let line = Line::new(1, 12);
-        let _works = line.enter(0).await.unwrap();
+        let _works = line.enter(0, || ()).await.unwrap();
         let mut waiting = Vec::new();
         for organisation in 1..=3 {
             let before = waiting.len();
@@ -194,10 +206,28 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn who_joins_a_deep_line_lies_aside_until_the_wait_is_over() {
+        let line = Line::new(2, 100);
+        let works = [line.enter(0, || ()).await.unwrap(), line.enter(0, || ()).await.unwrap()];
+        let aside = Arc::new(());
+        let mut waiting: Vec<_> = (0..12).map(|organisation| Box::pin(line.enter(organisation, || aside.clone()))).collect();
+        for (joined, entering) in waiting.iter_mut().enumerate() {
+            assert!(poll!(entering).is_pending());
+            assert_eq!(Arc::strong_count(&aside) - 1, (joined + 1).saturating_sub(DEEP * 2));
+        }
+        drop(works);
+        for (left, entering) in waiting.into_iter().enumerate() {
+            assert!(entering.await.is_ok());
+            assert_eq!(Arc::strong_count(&aside) - 1, (11 - left).min(12 - DEEP * 2));
+        }
+        assert_eq!(line.state().waiting, 0);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn who_waits_too_long_is_refused_and_who_leaves_is_passed_over() {
         let line = Line::new(1, 100);
-        let works = line.enter(0).await.unwrap();
-        assert_eq!(line.enter(1).await.unwrap_err(), Overloaded, "after a while");
+        let works = line.enter(0, || ()).await.unwrap();
+        assert_eq!(line.enter(1, || ()).await.unwrap_err(), Overloaded, "after a while");
         let mut leaves = entering(&line, 1);
         let mut stays = entering(&line, 2);
         assert!(poll!(&mut leaves).is_pending() && poll!(&mut stays).is_pending());
@@ -206,15 +236,15 @@ mod tests {
         let place = stays.await.unwrap();
         assert!(entering(&line, 3).now_or_never().is_none());
         drop(place);
-        assert!(line.enter(4).now_or_never().unwrap().is_ok(), "and all is as before");
+        assert!(line.enter(4, || ()).now_or_never().unwrap().is_ok(), "and all is as before");
         let state = line.state();
-        assert_eq!((state.working, state.lines.len(), state.turns.len()), (0, 0, 0));
+        assert_eq!((state.working, state.waiting, state.lines.len(), state.turns.len()), (0, 0, 0, 0));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_place_that_comes_to_one_who_leaves_at_that_moment_goes_on() {
         let line = Line::new(1, 100);
-        let works = line.enter(0).await.unwrap();
+        let works = line.enter(0, || ()).await.unwrap();
         let (mut leaves, mut stays) = (entering(&line, 1), entering(&line, 1));
         assert!(poll!(&mut leaves).is_pending() && poll!(&mut stays).is_pending());
         drop(works); // the place is with the first, who has not seen it

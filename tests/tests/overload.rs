@@ -123,6 +123,36 @@ fn one_organisations_flood_turns_no_other_away_in_a_split_mesh() {
     run(Layout::Split, Engine::Postgres, |_| one_organisations_flood_turns_no_other_away(Layout::Split, Engine::Postgres));
 }
 
+/// What one process cannot do at once it need not read: calls that stand in a deep line hold their connection's next ones back, and no
+/// other's.
+#[test]
+fn a_connection_is_read_as_its_calls_leave_a_deep_line() {
+    const CALLS: usize = 40;
+    run(Layout::OneProcess, Engine::Sqlite, |_| async {
+        let mesh = Mesh::builder(Layout::OneProcess, Engine::Sqlite).set("ONE_GATEWAY_IN_FLIGHT", "1").start().await;
+        let tenant = unlimited(&mesh).await;
+        let (busy, other) = (tenant.reconnected(mesh.gateway()), tenant.reconnected(mesh.gateway()));
+        other.who_am_i().await; // connected
+        let ended = AtomicUsize::new(0);
+        let calls = join_all((0..CALLS).map(|_| async {
+            let _ = create(&busy, product("A")).await;
+            ended.fetch_add(1, Ordering::Relaxed)
+        }));
+        let ended_before = async |caller: &Caller| {
+            while ended.load(Ordering::Relaxed) == 0 {
+                tokio::task::yield_now().await;
+            }
+            caller.who_am_i().await; // for which nobody waits in line
+            ended.load(Ordering::Relaxed)
+        };
+        let (_, behind, beside) = tokio::join!(calls, ended_before(&busy), ended_before(&other));
+        assert!(
+            beside < CALLS / 2 && behind > CALLS / 2,
+            "of {CALLS} {beside} had ended before another connection's call, {behind} before this one's"
+        );
+    });
+}
+
 /// A service that stands still fills its own line, and nobody else's.
 #[test]
 fn a_service_that_hangs_takes_no_place_of_anothers() {
@@ -131,9 +161,19 @@ fn a_service_that_hangs_takes_no_place_of_anothers() {
         let tenant = unlimited(&mesh).await;
         let thing = tenant.create("A").await;
         mesh.look(Role::Ontology, 0, |process| process.signal("STOP"));
-        let hanging = join_all((0..100).map(|_| create(&tenant, product("B"))));
+        let ended = AtomicUsize::new(0);
+        let hanging = join_all((0..100).map(|_| async {
+            let answer = create(&tenant, product("B")).await;
+            ended.fetch_add(1, Ordering::Relaxed);
+            answer
+        }));
         let others = async {
-            for _ in 0..20 {
+            for _ in 0..5 {
+                tenant.who_am_i().await;
+            }
+            let hung = 100 - ended.load(Ordering::Relaxed);
+            assert!(hung > 20, "of 42 that wait {hung} still did: their connection was read on");
+            for _ in 0..15 {
                 tenant.who_am_i().await;
             }
         };

@@ -13,16 +13,25 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 #[derive(Debug)]
 pub struct Shed {
     /// By the router's number of a service. Services of one process share theirs.
-    lines: Vec<Arc<Line>>,
+    lines: Vec<Before>,
+}
+
+/// What stands before a service.
+#[derive(Clone, Debug)]
+struct Before {
+    line: Arc<Line>,
+    /// The service is in this process.
+    here: bool,
 }
 
 impl Shed {
-    /// A line for each process behind the gateway, named in the order in which the router numbers its services: one that hangs fills its own.
+    /// A line for each process behind the gateway, named in the order in which the router numbers its services, with whether it is this very
+    /// process: one that hangs fills its own.
     #[must_use]
-    pub fn new<'a>(processes: impl Iterator<Item = &'a str>, places: usize, room: usize) -> Self {
+    pub fn new<'a>(processes: impl Iterator<Item = (&'a str, bool)>, places: usize, room: usize) -> Self {
         let mut by_process = HashMap::new();
-        let line = |process| by_process.entry(process).or_insert_with(|| Line::new(places, room)).clone();
-        Self { lines: processes.map(line).collect() }
+        let before = |(process, here)| by_process.entry(process).or_insert_with(|| Before { line: Line::new(places, room), here }).clone();
+        Self { lines: processes.map(before).collect() }
     }
 }
 
@@ -41,7 +50,10 @@ impl Layer for Shed {
             // A probe that failed under load would take this process away, and give its load to the others.
             return next.call(call).await;
         };
-        let _place = self.lines[number].enter(organisation(call)).await.map_err(overloaded)?;
+        let Before { line, here } = &self.lines[number];
+        // Another process may hang while this one has time for its neighbours' calls, which shall not stand behind.
+        let aside = || call.connection.as_ref().filter(|_| *here).map(|connection| connection.lay_aside());
+        let _place = line.enter(organisation(call), aside).await.map_err(overloaded)?;
         next.call(call).await
     }
 }
@@ -56,7 +68,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn one_too_many_is_refused_and_places_come_back_also_from_the_cancelled() {
-        let shed = Shed::new(["ontology"].into_iter(), 1, 0);
+        let shed = Shed::new([("ontology", true)].into_iter(), 1, 0);
         let over = async |path| shed.call(&mut routed(call(path, &[])), &|_: &mut Call| ok()).await.err().map(|refusal| refusal.reason());
         {
             let mut first = routed(call(GET, &[]));

@@ -16,6 +16,7 @@
 //! connections); with streams, boxes and a select for each body it was 1.22.
 
 mod answer;
+mod backpressure;
 mod caps;
 mod connection;
 mod deadline;
@@ -35,6 +36,7 @@ mod socket;
 mod writer;
 
 pub use answer::Answer;
+pub use backpressure::Aside;
 pub use caps::open_files;
 pub use connection::Connection;
 pub use deadline::Deadline;

@@ -49,6 +49,12 @@ impl Upstream {
         Self(Way::Here(room))
     }
 
+    /// Whether it is in this process.
+    #[must_use]
+    pub fn is_here(&self) -> bool {
+        matches!(self.0, Way::Here(_))
+    }
+
     /// At these addresses, each `host:port`, and all that a host's name resolves to. Nothing is dialled before it is needed; calls are
     /// spread over those that answer.
     ///

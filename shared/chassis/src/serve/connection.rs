@@ -16,6 +16,7 @@ use tokio::net::TcpStream;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
+use super::backpressure::{Aside, Backpressure};
 use super::open::{self, Open};
 use super::socket::{Received, Socket};
 use super::{Answer, Incoming, Limits};
@@ -61,13 +62,14 @@ pub struct Connection {
     was_cut: AtomicBool, // the token's answer takes a lock, and each frame asks
     drain: CancellationToken,
     pub(super) open: Open,
+    backpressure: Backpressure,
     limits: Arc<Limits>,
 }
 
 impl Connection {
     pub(super) fn new(peer: SocketAddr, limits: Arc<Limits>, drain: CancellationToken) -> Self {
         let (ending, cut) = (CancellationToken::new(), CancellationToken::new());
-        Self { peer, ending, cut, was_cut: AtomicBool::new(false), drain, open: Open::new(), limits }
+        Self { peer, ending, cut, was_cut: AtomicBool::new(false), drain, open: Open::new(), backpressure: Backpressure::default(), limits }
     }
 
     /// The socket's other end.
@@ -83,6 +85,13 @@ impl Connection {
         &self.ending
     }
 
+    /// For a call that will wait: while many of a connection's do, it is read no further. What comes behind them then waits with them,
+    /// whatever it is and whoever sends it.
+    #[must_use]
+    pub fn lay_aside(&self) -> Aside {
+        self.backpressure.lay_aside()
+    }
+
     pub(super) fn cut(&self) -> &CancellationToken {
         &self.cut
     }
@@ -95,7 +104,9 @@ impl Connection {
         self.set(&tcp);
         let received = Received::default();
         let this = self.clone();
-        let io = TokioIo::new(Gathered::new(Socket::new(tcp, received.clone(), self.limits.control), move || !this.open.none()));
+        let io = TokioIo::new(Gathered::new(Socket::new(tcp, received.clone(), self.limits.control, self.backpressure.clone()), move || {
+            !this.open.none()
+        }));
         let this = self.clone();
         let service = hyper::service::service_fn(move |request| answer(this.clone(), app.clone(), request));
         let mut http = pin!(http.serve_connection(io, service));

@@ -8,6 +8,7 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::backpressure::{Backpressure, Reader};
 use super::frames::Frames;
 
 /// An HTTP/2 preface (24 bytes) and the frame head of its SETTINGS (9).
@@ -29,6 +30,7 @@ impl Received {
 /// Follows what it reads, and ends a flood with GOAWAY.
 pub(super) struct Socket<I> {
     io: I,
+    reader: Reader,
     received: Received,
     enough: bool,
     frames: Frames,
@@ -37,8 +39,8 @@ pub(super) struct Socket<I> {
 }
 
 impl<I: AsyncWrite + Unpin> Socket<I> {
-    pub(super) fn new(io: I, received: Received, control: Option<u32>) -> Self {
-        Self { io, received, enough: false, frames: Frames::new(control), stuck: false }
+    pub(super) fn new(io: I, received: Received, control: Option<u32>, backpressure: Backpressure) -> Self {
+        Self { io, reader: Reader::new(backpressure), received, enough: false, frames: Frames::new(control), stuck: false }
     }
 
     fn came(&mut self, bytes: usize) {
@@ -67,7 +69,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> AsyncRead for Socket<I> {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
         let before = buffer.filled().len();
-        ready!(Pin::new(&mut this.io).poll_read(context, buffer))?;
+        ready!(this.reader.poll_read(&mut this.io, context, buffer))?;
         let fresh = &buffer.filled()[before..];
         this.came(fresh.len());
         if let Err(flood) = this.frames.follow(fresh) {
