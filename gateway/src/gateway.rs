@@ -4,7 +4,7 @@ use crate::{
     address::Network,
     callers::Callers,
     guard::Guard,
-    layer::{Authenticate, Authorize, BadOrigin, Deadline, Edge, Forward, Limit, OWN, Respond, Router, Service, Shed, Sizes, Tracing},
+    layer::{Authenticate, Authorize, BadOrigin, Deadline, Edge, Forward, Limit, OWN, Receive, Respond, Router, Service, Shed, Sizes, Tracing},
     limiter::Limiter,
     probe::Probe,
     record::{Recorder, Records},
@@ -170,6 +170,7 @@ fn layers<I: Identity, L: Limiter>(
         Authenticate(callers.clone()),              // needs policy.access
         Limit::new(limiter, address),               // needs caller and cost; before authorize, or refused calls would be free
         Authorize(callers),                         // needs the caller
+        Receive,                                    // before a place is taken
         shed,                                       // protects the upstreams; strangers never come so far
         Forward::new(own, services, signer, clock), // the end: signs, and sends
     ])

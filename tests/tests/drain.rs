@@ -61,6 +61,17 @@ async fn exits_0(process: Process, begun: Instant) {
     assert!(begun.elapsed() < BOUND, "it took {:?}", begun.elapsed());
 }
 
+/// More of a message than a gateway wants to have before it goes on to the service.
+const HALF: usize = 70 << 10;
+
+/// The message in a frame, with twice [`HALF`] before it that nobody knows.
+fn long(message: &impl Message) -> Bytes {
+    let mut bytes = Vec::new();
+    prost::encoding::bytes::encode(1_000, &vec![0; 2 * HALF], &mut bytes);
+    message.encode(&mut bytes).unwrap();
+    frame(&bytes)
+}
+
 /// A call in flight is answered, a watch is told to resume, and resumes elsewhere without a gap.
 async fn drains(layout: Layout, engine: Engine, victim: Role) {
     let mesh = Mesh::start(layout, engine).await;
@@ -71,9 +82,9 @@ async fn drains(layout: Layout, engine: Engine, victim: Role) {
     let one = tenant.create("one").await;
     let (events, cursor) = take(&mut stream, 1).await;
     assert_eq!(events[0].target.as_ref().unwrap().id, one.id);
-    let body = frame(&CreateThingRequest { thing: Some(product("two")), ..Default::default() }.encode_to_vec());
+    let body = long(&CreateThingRequest { thing: Some(product("two")), ..Default::default() });
     let call = Raw::call("/one.ontology.v1.ThingService/CreateThing", Bytes::new()).key(tenant.key());
-    let half = Half::begin(call, mesh.gateway(), body.slice(..10)).await;
+    let half = Half::begin(call, mesh.gateway(), body.slice(..HALF)).await;
 
     let (admin, process, begun) = (mesh.admin(victim, 0), mesh.take(victim, 0), Instant::now());
     process.signal("TERM");
@@ -84,7 +95,7 @@ async fn drains(layout: Layout, engine: Engine, victim: Role) {
         assert!(end.retry.is_some(), "{end:?}");
         assert!(end.metadata.get("cursor").is_none_or(|told| !told.is_empty()), "{end:?}");
     }
-    let answer = half.end(body.slice(10..)).await;
+    let answer = half.end(body.slice(HALF..)).await;
     assert_eq!(answer.code(), Code::Ok, "{answer:?}");
     let two = Thing::decode(&answer.body[5..]).unwrap();
     exits_0(process, begun).await;

@@ -127,7 +127,7 @@ fn one_organisations_flood_turns_no_other_away_in_a_split_mesh() {
 /// other's.
 #[test]
 fn a_connection_is_read_as_its_calls_leave_a_deep_line() {
-    const CALLS: usize = 40;
+    const CALLS: usize = 90;
     run(Layout::OneProcess, Engine::Sqlite, |_| async {
         let mesh = Mesh::builder(Layout::OneProcess, Engine::Sqlite).set("ONE_GATEWAY_IN_FLIGHT", "1").start().await;
         let tenant = unlimited(&mesh).await;

@@ -6,7 +6,7 @@ use serde_json::Value;
 use std::{net::Ipv4Addr, process::Command};
 use tests::{
     Engine, Layout, Mesh, Process, Role, eventually,
-    peer::{Kind, Peer},
+    peer::{END_STREAM, Kind, Peer},
     raw::{Raw, frame},
     run,
 };
@@ -38,6 +38,35 @@ fn a_thousand_idle_connections_harm_nobody() {
         last.send(Kind::Ping, 0, 0, &[1; 8]).await;
         assert_eq!(last.next_of(Kind::Ping).await.expect("it is still there").payload, [1; 8]);
     });
+}
+
+/// More streams than there are places, and no message on them: they wait for their client, and nobody else for them.
+async fn half_open_streams_take_no_place(layout: Layout, engine: Engine) {
+    const LIST: &str = "/one.ontology.v1.ThingService/ListThings";
+    let mesh = Mesh::builder(layout, engine).set("ONE_GATEWAY_IN_FLIGHT", "2").start().await;
+    let (slow, other) = (mesh.tenant().await, mesh.tenant().await);
+    let mut peer = Peer::hello(mesh.gateway()).await;
+    for number in 0..50 {
+        peer.call(2 * number + 1, LIST, &[("x-api-key", slow.key())]).await;
+    }
+    peer.send(Kind::Ping, 0, 0, &[1; 8]).await;
+    peer.next_of(Kind::Ping).await.expect("all were read");
+    for number in 0..20 {
+        other.create(&number.to_string()).await;
+    }
+    peer.send(Kind::Data, END_STREAM, 31, &frame(&[])).await;
+    assert_eq!(peer.next_of(Kind::Headers).await.expect("whoever sends at last is served").stream, 31);
+    assert!(!peer.next_of(Kind::Data).await.expect("and gets a list").payload.is_empty());
+}
+
+#[test]
+fn half_open_streams_take_no_place_in_one_process() {
+    run(Layout::OneProcess, Engine::Sqlite, |_| half_open_streams_take_no_place(Layout::OneProcess, Engine::Sqlite));
+}
+
+#[test]
+fn half_open_streams_take_no_place_in_a_split_mesh() {
+    run(Layout::Split, Engine::Postgres, |_| half_open_streams_take_no_place(Layout::Split, Engine::Postgres));
 }
 
 fn files(process: u32) -> usize {
