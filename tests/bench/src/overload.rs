@@ -27,8 +27,8 @@ use tokio::{
 use tonic::{Code, Status, transport::Endpoint};
 
 const TENANTS: usize = 100;
-/// Of each. The calls add as many again, and a peak over ten times the rows would be another peak.
-const THINGS: usize = 200;
+/// Of each: the calls add half as many, and a peak over several times the rows would be another peak.
+const THINGS: usize = 1_000;
 
 const CONNECTIONS: usize = 64;
 /// What our listener, like most, lets one connection carry at once.
