@@ -4,11 +4,10 @@ use crate::{
     call::{Call, Inbound},
     stack::{Answer, Layer, Next},
 };
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::BodyExt;
 use std::{
-    collections::VecDeque,
     mem,
     pin::Pin,
     task::{Context, Poll},
@@ -33,22 +32,28 @@ impl Layer for Receive {
 }
 
 async fn receive(mut rest: Body) -> Received {
-    let (mut came, mut bytes) = (VecDeque::with_capacity(1), 0);
-    while bytes < ENOUGH && !rest.is_end_stream() {
-        let Some(frame) = rest.frame().await else { break };
-        bytes += frame.as_ref().ok().and_then(Frame::data_ref).map_or(0, Bytes::len);
-        let broken = frame.is_err();
-        came.push_back(frame);
-        if broken {
-            break; // the service says so, as it does of what breaks later
+    let (mut first, mut all, mut last) = (Bytes::new(), BytesMut::new(), None);
+    while all.len().max(first.len()) < ENOUGH && last.is_none() && !rest.is_end_stream() {
+        match rest.frame().await.map(|frame| frame.map(Frame::into_data)) {
+            Some(Ok(Ok(data))) if first.is_empty() => first = data,
+            Some(Ok(Ok(data))) => {
+                if all.is_empty() {
+                    all.extend_from_slice(&first);
+                }
+                all.extend_from_slice(&data); // frames of a byte would be a hundred each
+            }
+            Some(Ok(Err(trailers))) => last = Some(Ok(trailers)),
+            Some(Err(status)) => last = Some(Err(status)), // the service says so, as it does of what breaks later
+            None => rest = Body::empty(),
         }
     }
-    Received { came, rest }
+    Received { came: if all.is_empty() { first } else { all.freeze() }, last, rest }
 }
 
 /// A body of which the beginning is here.
 struct Received {
-    came: VecDeque<Result<Frame<Bytes>, Status>>,
+    came: Bytes,
+    last: Option<Result<Frame<Bytes>, Status>>,
     rest: Body,
 }
 
@@ -57,18 +62,21 @@ impl http_body::Body for Received {
     type Error = Status;
 
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        match self.came.pop_front() {
-            Some(frame) => Poll::Ready(Some(frame)),
+        if !self.came.is_empty() {
+            return Poll::Ready(Some(Ok(Frame::data(mem::take(&mut self.came)))));
+        }
+        match self.last.take() {
+            Some(last) => Poll::Ready(Some(last)),
             None => Pin::new(&mut self.rest).poll_frame(context),
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.came.is_empty() && self.rest.is_end_stream()
+        self.came.is_empty() && self.last.is_none() && self.rest.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        if self.came.is_empty() { self.rest.size_hint() } else { SizeHint::default() }
+        if self.is_end_stream() { SizeHint::with_exact(0) } else { SizeHint::default() }
     }
 }
 
@@ -78,6 +86,7 @@ mod tests {
     use super::*;
     use crate::layer::testing::{call, ok, routed};
     use futures::{FutureExt, channel::mpsc};
+    use http::{HeaderMap, header};
     use http_body_util::StreamBody;
     use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
@@ -126,20 +135,43 @@ mod tests {
         assert!(goes_on("/grpc.health.v1.Health/Check", [], false), "for whom nobody waits in line");
     }
 
-    #[tokio::test]
-    async fn nothing_of_it_is_lost_or_changed() {
+    /// What goes on of such a body: the sizes of its frames, its trailers, and what broke it.
+    async fn passed(frames: &[Result<Frame<Bytes>, Status>]) -> (Vec<usize>, Option<HeaderMap>, Option<String>) {
         let (sends, mut call) = sending(GET);
-        for bytes in [ENOUGH, 2, 3] {
-            sends.unbounded_send(data(bytes)).unwrap();
+        for frame in frames {
+            sends.unbounded_send(frame.as_ref().map(again).map_err(Clone::clone)).unwrap();
         }
-        sends.unbounded_send(Err(Status::data_loss("the end"))).unwrap();
+        sends.close_channel();
         Receive.call(&mut call, &|_: &mut Call| ok()).await.unwrap();
         let mut body = mem::take(call.request.body_mut()).into_body();
-        for bytes in [ENOUGH, 2, 3] {
-            assert_eq!(body.frame().await.unwrap().unwrap().into_data().unwrap(), vec![7; bytes]);
+        let (mut sizes, mut trailers, mut broken) = (Vec::new(), None, None);
+        while let Some(frame) = body.frame().await {
+            match frame.map(Frame::into_data) {
+                Ok(Ok(data)) => {
+                    assert!(data.iter().all(|byte| *byte == 7));
+                    sizes.push(data.len());
+                }
+                Ok(Err(frame)) => trailers = Some(frame.into_trailers().unwrap()),
+                Err(status) => broken = Some(status.message().to_owned()),
+            }
         }
-        assert_eq!(body.frame().await.unwrap().unwrap_err().message(), "the end");
-        sends.close_channel();
-        assert!(body.frame().await.is_none());
+        assert!(body.frame().await.is_none(), "it stays at its end");
+        (sizes, trailers, broken)
+    }
+
+    fn again(frame: &Frame<Bytes>) -> Frame<Bytes> {
+        frame.data_ref().map_or_else(|| Frame::trailers(frame.trailers_ref().unwrap().clone()), |data| Frame::data(data.clone()))
+    }
+
+    #[tokio::test]
+    async fn nothing_of_it_is_lost_or_changed() {
+        let trailers = HeaderMap::from_iter([(header::TE, "a".parse().unwrap())]);
+        let ends = Ok(Frame::trailers(trailers.clone()));
+        let breaks = || Err(Status::data_loss("the end"));
+        assert_eq!(passed(&[]).await, (vec![], None, None));
+        assert_eq!(passed(&[data(5), ends]).await, (vec![5], Some(trailers), None));
+        assert_eq!(passed(&[data(0), data(1), data(0), data(2), data(3)]).await, (vec![6], None, None), "many are one");
+        assert_eq!(passed(&[data(ENOUGH), data(2), data(3), breaks()]).await, (vec![ENOUGH, 2, 3], None, Some("the end".to_owned())));
+        assert_eq!(passed(&[data(1), breaks()]).await, (vec![1], None, Some("the end".to_owned())));
     }
 }
