@@ -38,7 +38,7 @@ pub use caller::{Caller, Sending};
 pub use forgetful::{Disk, Unsynced};
 pub use key_file::read_key;
 pub use mesh::{Builder, Layout, Mesh, Role};
-pub use postgres::{Database, Engine, PASSWORD, Postgres};
+pub use postgres::{Database, Engine, Lock, PASSWORD, Postgres};
 pub use process::{Exit, Process};
 pub use redis::Redis;
 pub use refused::{Refused, Refuses, reason};

@@ -1,9 +1,9 @@
 //! Postgres: one server for the whole run, a database for each mesh.
 
-use crate::{orders::Orders, tools};
+use crate::{eventually, orders::Orders, tools};
 use std::{
     env,
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Write},
     process::{Child, Command, Stdio},
     sync::{
         LazyLock,
@@ -142,8 +142,46 @@ impl Database {
 
     /// What a statement prints, row by row, fields with `|` between.
     pub fn ask(&self, statement: &str) -> String {
+        sql(&self.url(), statement)
+    }
+
+    /// Whoever writes to that table waits until this is dropped.
+    pub fn lock(&self, table: &str) -> Lock {
+        let mut psql = Command::new("psql")
+            .args([&self.url(), "-v", "ON_ERROR_STOP=1", "-qAt"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("psql");
+        let orders = psql.stdin.as_mut().expect("piped");
+        writeln!(orders, "begin; lock table {table} in exclusive mode; select 'locked';").expect("it takes orders");
+        let mut said = String::new();
+        BufReader::new(psql.stdout.take().expect("piped")).read_line(&mut said).expect("it answers");
+        assert_eq!(said.trim(), "locked");
+        Lock(psql)
+    }
+
+    /// Until somebody waits for a table that is locked.
+    pub async fn somebody_waits(&self) {
+        let waiting =
+            "select count(*) > 0 from pg_locks join pg_database on pg_database.oid = database where datname = current_database() and not granted";
+        eventually("somebody to wait for a table", || async { (self.ask(waiting) == "t").then_some(()) }).await;
+    }
+
+    fn url(&self) -> String {
         let (server, _) = self.server.rsplit_once('/').expect("postgres://user@address/name");
-        sql(&format!("{server}/{}", self.name), statement)
+        format!("{server}/{}", self.name)
+    }
+}
+
+/// A table that is locked.
+#[derive(Debug)]
+pub struct Lock(Child);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        drop(self.0.stdin.take()); // it ends with its orders, and its transaction with it
+        let _ = self.0.wait();
     }
 }
 

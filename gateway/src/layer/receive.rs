@@ -1,11 +1,11 @@
-//! The message first: whoever sends it slowly, or not at all, waits without a place that another could use.
+//! The whole message first: whoever sends it slowly, or not at all, waits without a place that another could use.
 
 use crate::{
     call::{Call, Inbound},
     stack::{Answer, Layer, Next},
 };
 use bytes::{Bytes, BytesMut};
-use http_body::{Body as _, Frame, SizeHint};
+use http_body::{Body as _, Frame};
 use http_body_util::BodyExt;
 use std::{
     mem,
@@ -13,10 +13,6 @@ use std::{
     task::{Context, Poll},
 };
 use tonic::{Status, body::Body};
-
-/// So many bytes of a message are enough to go on. What waits in line is then less than what its connection's window lets anybody send, and
-/// who stops in the middle has paid for the place.
-const ENOUGH: usize = 64 << 10;
 
 /// The layer. A call whose messages follow one another for as long as it likes passes it at once.
 pub struct Receive;
@@ -31,9 +27,10 @@ impl Layer for Receive {
     }
 }
 
+/// What has come is bounded by what its [`Messages`](chassis::serve::Messages) let in, for each and for all.
 async fn receive(mut rest: Body) -> Received {
-    let (mut first, mut all, mut last) = (Bytes::new(), BytesMut::new(), None);
-    while all.len().max(first.len()) < ENOUGH && last.is_none() && !rest.is_end_stream() {
+    let (mut first, mut all, mut last, mut ended) = (Bytes::new(), BytesMut::new(), None, rest.is_end_stream());
+    while !ended && last.is_none() {
         match rest.frame().await.map(|frame| frame.map(Frame::into_data)) {
             Some(Ok(Ok(data))) if first.is_empty() => first = data,
             Some(Ok(Ok(data))) => {
@@ -44,39 +41,35 @@ async fn receive(mut rest: Body) -> Received {
             }
             Some(Ok(Err(trailers))) => last = Some(Ok(trailers)),
             Some(Err(status)) => last = Some(Err(status)), // the service says so, as it does of what breaks later
-            None => rest = Body::empty(),
+            None => ended = true,
         }
+        ended |= rest.is_end_stream();
     }
-    Received { came: if all.is_empty() { first } else { all.freeze() }, last, rest }
+    Received { came: if all.is_empty() { first } else { all.freeze() }, last, _read: rest }
 }
 
-/// A body of which the beginning is here.
+/// A body that is here.
 struct Received {
     came: Bytes,
+    /// Its trailers, or what broke it.
     last: Option<Result<Frame<Bytes>, Status>>,
-    rest: Body,
+    /// As long as this is held, so are its bytes accounted for.
+    _read: Body,
 }
 
 impl http_body::Body for Received {
     type Data = Bytes;
     type Error = Status;
 
-    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
         if !self.came.is_empty() {
             return Poll::Ready(Some(Ok(Frame::data(mem::take(&mut self.came)))));
         }
-        match self.last.take() {
-            Some(last) => Poll::Ready(Some(last)),
-            None => Pin::new(&mut self.rest).poll_frame(context),
-        }
+        Poll::Ready(self.last.take())
     }
 
     fn is_end_stream(&self) -> bool {
-        self.came.is_empty() && self.last.is_none() && self.rest.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        if self.is_end_stream() { SizeHint::with_exact(0) } else { SizeHint::default() }
+        self.came.is_empty() && self.last.is_none()
     }
 }
 
@@ -124,12 +117,11 @@ mod tests {
     }
 
     #[test]
-    fn a_call_goes_on_with_its_message_or_enough_of_it() {
+    fn a_call_goes_on_with_its_whole_message() {
         assert!(goes_on(GET, [data(5)], true));
         assert!(goes_on(GET, [], true));
-        assert!(goes_on(GET, [data(ENOUGH)], false));
         assert!(goes_on(GET, [data(1), Err(Status::cancelled(""))], false), "to be refused");
-        for frames in [vec![], vec![data(5)], vec![data(ENOUGH - 2), data(1)]] {
+        for frames in [vec![], vec![data(5)], vec![data(70 << 10), data(1)]] {
             assert!(!goes_on(GET, frames, false));
         }
         assert!(goes_on("/grpc.health.v1.Health/Check", [], false), "for whom nobody waits in line");
@@ -171,7 +163,7 @@ mod tests {
         assert_eq!(passed(&[]).await, (vec![], None, None));
         assert_eq!(passed(&[data(5), ends]).await, (vec![5], Some(trailers), None));
         assert_eq!(passed(&[data(0), data(1), data(0), data(2), data(3)]).await, (vec![6], None, None), "many are one");
-        assert_eq!(passed(&[data(ENOUGH), data(2), data(3), breaks()]).await, (vec![ENOUGH, 2, 3], None, Some("the end".to_owned())));
+        assert_eq!(passed(&[data(70 << 10), data(2), breaks(), data(3)]).await, (vec![(70 << 10) + 2], None, Some("the end".to_owned())));
         assert_eq!(passed(&[data(1), breaks()]).await, (vec![1], None, Some("the end".to_owned())));
     }
 }

@@ -15,6 +15,8 @@ use super::{BoxError, Limits, refusal};
 
 /// Bytes a second: an honest but slow upload of 4 MiB may take 266 s; one byte a second gains nothing.
 const LEAST_RATE: u64 = 16 << 10;
+/// What is longer counts as held until it is used, and not only until it is whole: who reads it may wait with it in line.
+const LONG: usize = 64 << 10;
 /// Flag and length before each message.
 const HEAD: usize = 5;
 
@@ -45,9 +47,9 @@ impl Messages {
     }
 
     fn guarded<B>(&self, body: B, framed: bool) -> Guarded<B> {
-        let (head, filled, left, first, received, held) = ([0; HEAD], 0, 0, true, 0, 0);
+        let (head, filled, left, first, received, whole, held) = ([0; HEAD], 0, 0, true, 0, 0, 0);
         let arrival = Arrival { waited: Duration::ZERO, since: None, timer: None };
-        Guarded { body, rules: self.clone(), framed, head, filled, left, first, received, held, arrival }
+        Guarded { body, rules: self.clone(), framed, head, filled, left, first, received, whole, held, arrival }
     }
 }
 
@@ -67,7 +69,9 @@ pub struct Guarded<B> {
     first: bool,
     /// Bytes of the present message.
     received: usize,
-    /// Of them in `rules.held`.
+    /// Bytes of the one before, if it was long.
+    whole: usize,
+    /// What of both is in `rules.held`.
     held: usize,
     arrival: Arrival,
 }
@@ -125,10 +129,11 @@ impl<B> Guarded<B> {
             let part = data.len().min(self.left);
             (self.left, data) = (self.left - part, &data[part..]);
             if self.left == 0 {
+                self.whole = Some(self.received - data.len()).filter(|bytes| *bytes > LONG).unwrap_or(0);
                 (self.filled, self.first, self.received, self.arrival.waited) = (0, false, data.len(), Duration::ZERO);
             }
         }
-        self.hold(if self.framed { self.received } else { 0 })
+        self.hold(if self.framed { self.received + self.whole } else { 0 })
     }
 
     fn follow_head<'a>(&mut self, data: &'a [u8]) -> Result<&'a [u8], Refusal> {
@@ -149,11 +154,11 @@ impl<B> Guarded<B> {
         if length > self.rules.longest {
             return Err(refusal::too_long(length, self.rules.longest));
         }
-        self.left = length as usize;
+        (self.left, self.whole) = (length as usize, 0);
         Ok(())
     }
 
-    /// What tonic buffers of a half-received message: 100 streams of 4 MiB are 400 MiB from one connection.
+    /// What is buffered of a half-received message: 100 streams of 4 MiB are 400 MiB from one connection.
     fn hold(&mut self, now: usize) -> Result<(), Refusal> {
         let before = std::mem::replace(&mut self.held, now);
         if now == before {
@@ -230,6 +235,23 @@ mod tests {
             assert_eq!(read(messages.guard(in_pieces(&bytes, size))).await.unwrap(), bytes, "in pieces of {size}");
             assert_eq!(messages.held.load(Relaxed), 0, "in pieces of {size}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_long_message_is_held_until_the_next_one_or_the_end() {
+        let messages = Messages::new(&Limits { receiving: 2 * LONG, ..Limits::public() });
+        let long = message(LONG);
+        let bytes = [&long[..], &message(3), &long].concat();
+        let mut body = messages.guard(in_pieces(&bytes, long.len()));
+        for held in [long.len(), long.len() - message(3).len(), long.len()] {
+            assert!(body.frame().await.unwrap().is_ok());
+            assert_eq!(messages.held.load(Relaxed), held);
+        }
+        let mut other = messages.guard(in_pieces(&long, LONG));
+        assert!(other.frame().await.unwrap().is_ok());
+        assert!(messages.guard(in_pieces(&long, 100)).frame().await.unwrap().is_err(), "there is no room for a third");
+        drop((body, other));
+        assert_eq!(messages.held.load(Relaxed), 0);
     }
 
     #[tokio::test]
