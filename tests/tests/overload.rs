@@ -8,9 +8,10 @@ use contract::{
     Reason,
     events::v1::watch_events_request::From,
     identity::v1::{GetCallerRequest, Group, GroupLimits},
-    ontology::v1::GetThingRequest,
+    ontology::v1::{CreateThingRequest, GetThingRequest},
 };
 use futures::future::{join_all, try_join_all};
+use prost::Message;
 use std::{
     sync::{
         Arc,
@@ -20,6 +21,7 @@ use std::{
 };
 use tests::{
     Caller, Engine, Layout, Mesh, Refuses, Role, Tenant, eventually,
+    peer::{END_STREAM, Frame, Kind, Peer},
     raw::{Raw, frame},
     run,
 };
@@ -123,34 +125,47 @@ fn one_organisations_flood_turns_no_other_away_in_a_split_mesh() {
     run(Layout::Split, Engine::Postgres, |_| one_organisations_flood_turns_no_other_away(Layout::Split, Engine::Postgres));
 }
 
-/// What one process cannot do at once it need not read: calls that stand in a deep line hold their connection's next ones back, and no
-/// other's.
+/// What one process cannot do at once it need not read: behind calls that stand in a deep line their connection's next one waits, though
+/// nobody stands in line for what it wants.
 #[test]
 fn a_connection_is_read_as_its_calls_leave_a_deep_line() {
-    const CALLS: usize = 90;
-    run(Layout::OneProcess, Engine::Sqlite, |_| async {
-        let mesh = Mesh::builder(Layout::OneProcess, Engine::Sqlite).set("ONE_GATEWAY_IN_FLIGHT", "1").start().await;
+    const CALLS: u32 = 90;
+    run(Layout::OneProcess, Engine::Postgres, |_| async {
+        let mesh = Mesh::builder(Layout::OneProcess, Engine::Postgres).set("ONE_GATEWAY_IN_FLIGHT", "1").start().await;
         let tenant = unlimited(&mesh).await;
-        let (busy, other) = (tenant.reconnected(mesh.gateway()), tenant.reconnected(mesh.gateway()));
-        other.who_am_i().await; // connected
-        let ended = AtomicUsize::new(0);
-        let calls = join_all((0..CALLS).map(|_| async {
-            let _ = create(&busy, product("A")).await;
-            ended.fetch_add(1, Ordering::Relaxed)
-        }));
-        let ended_before = async |caller: &Caller| {
-            while ended.load(Ordering::Relaxed) == 0 {
-                tokio::task::yield_now().await;
-            }
-            caller.who_am_i().await; // for which nobody waits in line
-            ended.load(Ordering::Relaxed)
-        };
-        let (_, behind, beside) = tokio::join!(calls, ended_before(&busy), ended_before(&other));
-        assert!(
-            beside < CALLS / 2 && behind > CALLS / 2,
-            "of {CALLS} {beside} had ended before another connection's call, {behind} before this one's"
-        );
+        let _one_has_the_place = mesh.database().expect("on Postgres").lock("ontology.things");
+        let create = frame(&CreateThingRequest { thing: Some(product("A")), ..Default::default() }.encode_to_vec());
+        let mut peer = Peer::hello(mesh.gateway()).await;
+        for number in 0..CALLS {
+            call(&mut peer, 2 * number + 1, "/one.ontology.v1.ThingService/CreateThing", &tenant, &create).await;
+        }
+        peer.send(Kind::Ping, 0, 0, &[1; 8]).await;
+        let mut before = ended_until(&mut peer, |frame| frame.is(Kind::Ping)).await; // all were read
+        for _ in 0..3 {
+            tenant.who_am_i().await; // on another connection, after whatever has been read
+        }
+        let last = 2 * CALLS + 1;
+        call(&mut peer, last, "/one.identity.v1.KeyService/GetCaller", &tenant, &frame(&[])).await;
+        before += ended_until(&mut peer, |frame| frame.is(Kind::Headers) && frame.stream == last).await;
+        assert!(before > CALLS / 2, "{before} of {CALLS} had waited long enough before it was read");
     });
+}
+
+async fn call(peer: &mut Peer, stream: u32, path: &str, tenant: &Tenant, message: &[u8]) {
+    peer.call(stream, path, &[("x-api-key", tenant.key())]).await;
+    assert!(peer.send(Kind::Data, END_STREAM, stream, message).await);
+}
+
+/// How many streams have their answer before this frame comes.
+async fn ended_until(peer: &mut Peer, comes: impl Fn(&Frame) -> bool) -> u32 {
+    let mut ended = 0;
+    loop {
+        let frame = peer.next().await.expect("the connection stays");
+        if comes(&frame) {
+            return ended;
+        }
+        ended += u32::from(frame.is(Kind::Headers) && frame.flags & END_STREAM != 0);
+    }
 }
 
 /// A service that stands still fills its own line, and nobody else's.
