@@ -15,7 +15,7 @@ use std::task::{Context, Poll, ready};
 use futures::task::AtomicWaker;
 use tokio::io::{AsyncRead, ReadBuf};
 
-/// So many calls of a connection may be aside; with one more it is read no further.
+/// With so many of its calls aside a connection is read no further.
 const MOST: usize = 8;
 /// Bytes that are read at a time while any is: a few calls.
 const BITE: usize = 1 << 10;

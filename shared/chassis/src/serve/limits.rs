@@ -34,7 +34,7 @@ pub struct Limits {
     pub message: u32,
     /// For the arrival of one message, and then as long as its size takes at 16 KiB a second.
     pub message_read: Duration,
-    /// Bytes of all half-received messages together.
+    /// Bytes of all messages together that are half-received, or long and not yet used.
     pub receiving: usize,
     /// Calls whose answer has not begun.
     pub in_flight: usize,
