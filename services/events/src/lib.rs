@@ -48,7 +48,7 @@ use usage_service::UsageApi;
 pub const SCHEMA: &str = "events";
 
 /// Its tables.
-pub const MIGRATIONS: &[Migration] = &[store::BASE, migrations::LOG, migrations::REQUESTS];
+pub const MIGRATIONS: &[Migration] = &[store::BASE, migrations::LOG, migrations::REQUESTS, migrations::RECENT];
 
 /// An append is at most 500 events and about 1 MiB by the relay's count, or 4,096 requests and less than 4 MiB by the gateway's; refusing one for its
 /// size would stop every tenant.
@@ -93,11 +93,11 @@ impl Events {
             .add_service(RetentionServiceServer::new(self.retention()))
     }
 
-    /// Until `stop`: tells watchers and consumers of news (without it they see only what was there when they came), tells of refusals, and
-    /// forgets what is too old.
+    /// Until `stop`: tells watchers and consumers of news (without it they see only what was there when they came), tells of refusals, moves
+    /// what was counted of requests, and forgets what is too old.
     pub async fn run(self, stop: CancellationToken) {
         let retention = self.retention();
-        tokio::join!(self.log.tell(&stop), refusals::run(&self.db, &self.log, &stop), retention.run(&stop));
+        tokio::join!(self.log.tell(&stop), refusals::run(&self.db, &self.log, &stop), usage::fold::run(&self.db, &stop), retention.run(&stop));
     }
 
     fn retention(&self) -> Retention {

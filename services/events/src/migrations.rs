@@ -106,3 +106,45 @@ pub(crate) const REQUESTS: Migration = Migration {
         )",
     ],
 };
+
+/// Counts of minutes that have not yet been moved into `usage`: the same columns, of which `span` is always a minute. Few enough that all
+/// tenants of a batch lie on some pages.
+pub(crate) const RECENT: Migration = Migration {
+    version: 4,
+    name: "usage_recent",
+    min_reader: 0,
+    sql: &[
+        "create table usage_recent (
+            group_id uuid not null,
+            span bigint not null,
+            start_time timestamptz not null,
+            key_id uuid not null,
+            rpc text not null,
+            route text not null,
+            code text not null,
+            requests bigint not null,
+            cost bigint not null,
+            latency bigint not null,
+            bytes_in bigint not null,
+            bytes_out bigint not null,
+            bucket_0 bigint not null,
+            bucket_1 bigint not null,
+            bucket_2 bigint not null,
+            bucket_3 bigint not null,
+            bucket_4 bigint not null,
+            bucket_5 bigint not null,
+            bucket_6 bigint not null,
+            bucket_7 bigint not null,
+            bucket_8 bigint not null,
+            bucket_9 bigint not null,
+            bucket_10 bigint not null,
+            bucket_11 bigint not null,
+            bucket_12 bigint not null,
+            bucket_13 bigint not null,
+            bucket_14 bigint not null,
+            bucket_15 bigint not null,
+            primary key (group_id, span, start_time, key_id, rpc, route, code)
+        )",
+        "create index usage_recent_time on usage_recent (start_time, group_id)",
+    ],
+};

@@ -1,4 +1,11 @@
-use super::{House, group, house::bytes, reason, record, requests::START, send};
+use super::{
+    House, group,
+    house::bytes,
+    reason, record,
+    requests::{START, batch, kept},
+    send,
+};
+use crate::usage::fold::fold;
 use chassis::principal::Principal;
 use contract::{
     Reason, Role, Scopes,
@@ -8,7 +15,7 @@ use contract::{
     time::timestamp,
 };
 use prost_types::Duration;
-use store::testing::both;
+use store::{At, testing::both};
 use uuid::Uuid;
 
 const MINUTE: i64 = 60_000_000;
@@ -36,6 +43,7 @@ async fn requests_are_counted_by_minute_hour_and_day_alike() {
         let times: Vec<i64> = (0..216).map(|n| START + n * HOUR / 3).collect();
         for some in times.chunks(50) {
             send(&house, some.iter().map(|at| RequestRecord { cost: 2, ..record(group, *at) }).collect()).await;
+            fold(&case.db, At(some[15])).await.unwrap();
         }
         for (interval, spans, from, to) in
             [("minute", 72, START, START + DAY - MINUTE), ("hour", 72, START, START + 3 * DAY), ("day", 4, START, START + 3 * DAY)]
@@ -55,6 +63,85 @@ async fn requests_are_counted_by_minute_hour_and_day_alike() {
             assert_eq!(answer.spans.iter().map(|span| span.measures.as_ref().unwrap().count).sum::<i64>(), expected);
         }
         case.explain_all().await;
+        house.end().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn counts_are_the_same_before_and_after_they_are_moved() {
+    both(crate::MIGRATIONS, async |case| {
+        let (house, group) = (House::on(case), group());
+        let now = case.clock.micros();
+        let minute = now - now.rem_euclid(MINUTE);
+        let records = |late: i64| [vec![record(group, minute); 3], (0..late).map(|n| record(group, minute - n * HOUR / 2)).collect()].concat();
+        let seen = async |interval: &str| {
+            let range = (timestamp(minute - 2 * DAY), timestamp(minute + 1));
+            let asked = GetUsageRequest { interval: interval.to_owned(), start_time: Some(range.0), end_time: Some(range.1), ..around(now) };
+            usage(&house, group, asked).await
+        };
+        let recent = || kept(case, "select count(*) from usage_recent");
+        send(&house, records(50)).await;
+        let before = (seen("hour").await, seen("day").await);
+        assert_eq!(before.0.total.as_ref().unwrap().count, 53);
+        assert!(before.0.spans.is_sorted_by(|one, next| one.start_time.unwrap().seconds < next.start_time.unwrap().seconds), "each hour once");
+        assert!(recent().await >= 1, "a minute that is not over is not moved");
+        for (until, left) in [(minute, 1), (minute + MINUTE, 0)] {
+            fold(&case.db, At(until)).await.unwrap();
+            assert_eq!((recent().await, (seen("hour").await, seen("day").await)), (left, before.clone()));
+        }
+        send(&house, records(1_500)).await; // to the same hours, and more than are moved at once
+        let first_day = (minute - 2 * DAY) / DAY * DAY;
+        let count = 53 + 3 + (minute - first_day) / (HOUR / 2) + 1;
+        for until in [minute, minute + MINUTE] {
+            let answer = seen("day").await;
+            assert_eq!((answer.total.unwrap().count, answer.spans.len()), (count, 3));
+            fold(&case.db, At(until)).await.unwrap();
+        }
+        assert_eq!(recent().await, 0);
+        house.end().await;
+    })
+    .await;
+}
+
+/// And neither a batch nor a move fails for the other's locks.
+#[tokio::test(flavor = "multi_thread")]
+async fn each_request_counts_once_while_counts_are_moved() {
+    const GATEWAYS: u128 = 4;
+    const BATCHES: i64 = 40;
+    both(crate::MIGRATIONS, async |case| {
+        let (house, groups) = (House::on(case), [group(), group(), group()]);
+        let append = async |gateway: u128, number: i64| {
+            let records = groups.iter().flat_map(|group| (0..10).map(|n| record(*group, START + n * MINUTE)));
+            house.gateway().append_requests(batch(gateway, number, records.collect())).await.unwrap();
+        };
+        for gateway in 1..=GATEWAYS {
+            append(gateway, 1).await;
+        }
+        let ship = async |gateway: u128| {
+            for number in 2..=BATCHES {
+                append(gateway, number).await;
+            }
+        };
+        let shipped = futures::future::join_all((1..=GATEWAYS).map(ship));
+        let moved = async {
+            loop {
+                fold(&case.db, At(START + HOUR)).await.unwrap();
+                for group in groups {
+                    let count = |interval: &str| GetUsageRequest { interval: interval.to_owned(), ..around(START) };
+                    let before = usage(&house, group, count("minute")).await.total.unwrap().count;
+                    let after = usage(&house, group, count("day")).await.total.unwrap().count;
+                    assert!(before <= after, "{before} of them became {after}");
+                }
+            }
+        };
+        tokio::select! { _ = shipped => {}, () = moved => {} }
+        fold(&case.db, At(START + HOUR)).await.unwrap();
+        for (group, interval) in groups.into_iter().zip(["minute", "hour", "day"]) {
+            let total = usage(&house, group, GetUsageRequest { interval: interval.to_owned(), ..around(START) }).await.total.unwrap();
+            assert_eq!(total.count, i64::try_from(GATEWAYS).unwrap() * BATCHES * 10, "{interval}");
+        }
+        assert_eq!(kept(case, "select count(*) from usage_recent").await, 0);
         house.end().await;
     })
     .await;

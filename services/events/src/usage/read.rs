@@ -1,10 +1,6 @@
 //! Reading the counts.
 
-use super::{
-    SPANS,
-    latency::{BOUNDS, BUCKETS},
-    sums::Sums,
-};
+use super::{SPANS, counts::start, latency::BOUNDS, sums::Sums};
 use crate::request_log::{RequestLog, duration, text};
 use contract::{
     Reason, Refusal,
@@ -49,16 +45,16 @@ struct Span {
 
 impl Record for Span {
     fn read(row: &Row<'_>) -> sqlx::Result<Self> {
-        let mut buckets = [0; BUCKETS];
-        for (at, held) in buckets.iter_mut().enumerate() {
-            *held = row.get(11 + at)?;
-        }
-        let sums = Sums { requests: row.get(6)?, cost: row.get(7)?, latency: row.get(8)?, bytes_in: row.get(9)?, bytes_out: row.get(10)?, buckets };
-        Ok(Self { start: row.get(0)?, key: row.get(1)?, rpc: row.get(2)?, route: row.get(3)?, code: row.get(4)?, examined: row.get(5)?, sums })
+        let (start, key, rpc, route, code) = (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?);
+        Ok(Self { start, key, rpc, route, code, examined: row.get(5)?, sums: Sums::read(row, 6)? })
     }
 }
 
 impl Span {
+    fn of(&self) -> (At, Uuid, &str, &str, &str) {
+        (self.start, self.key, &self.rpc, &self.route, &self.code)
+    }
+
     fn message(&self) -> UsageSpan {
         UsageSpan {
             start_time: Some(timestamp(self.start.0)),
@@ -71,19 +67,19 @@ impl Span {
     }
 }
 
-/// Which spans were asked for: from the one the start falls into, to the last that begins before the end.
+/// Where the spans begin and end that were asked for: from the one the start falls into, to the last that begins before the end.
 fn range(interval: &Interval, asked: &GetUsageRequest, now: i64) -> Result<(At, At), Refusal> {
     let end = asked.end_time.as_ref().and_then(micros).unwrap_or(now);
-    let start = asked.start_time.as_ref().and_then(micros).unwrap_or_else(|| end.saturating_sub(interval.usual));
+    let from = asked.start_time.as_ref().and_then(micros).unwrap_or_else(|| end.saturating_sub(interval.usual));
     let refused = |sentence: String| Err(Refusal::new(Reason::InvalidField, sentence.clone()).field("start_time", sentence));
-    if start >= end {
+    if from >= end {
         return refused("start_time must be before end_time".to_owned());
     }
-    if end - start > interval.longest {
+    if end - from > interval.longest {
         let days = interval.longest / DAY;
         return refused(format!("a range by {} is at most {days} days long; ask for a shorter one, or by a longer interval", interval.word));
     }
-    Ok((At(start - start.rem_euclid(interval.span)), At(end)))
+    Ok((start(At(from), interval.span), At(start(At(end - 1), interval.span).0 + interval.span)))
 }
 
 impl RequestLog {
@@ -91,11 +87,12 @@ impl RequestLog {
     pub(crate) async fn usage(&self, group: GroupId, asked: &GetUsageRequest) -> Result<Usage, Refusal> {
         let interval = INTERVALS.iter().find(|interval| interval.word == asked.interval).unwrap_or(&INTERVALS[0]);
         let (start, end) = range(interval, asked, self.db.clock().micros())?;
-        let spans = self.spans(group, interval.span, (start, end), asked).await?;
+        let mut spans = self.spans(group, interval.span, (start, end), asked).await?;
         if spans.len() > MOST || spans.iter().map(|span| span.examined).sum::<i64>() > EXAMINED {
             let sentence = "there is too much to count in this range; ask for a shorter one, by a longer interval, or for one key or rpc";
             return Err(Refusal::new(Reason::InvalidField, sentence).field("start_time", sentence));
         }
+        gather(&mut spans, interval.span);
         let mut total = Sums::default();
         spans.iter().for_each(|span| total.add(&span.sums));
         Ok(Usage {
@@ -108,6 +105,7 @@ impl RequestLog {
         })
     }
 
+    /// Of spans that have not ended there may be parts, by the minute.
     async fn spans(&self, group: GroupId, span: i64, (start, end): (At, At), asked: &GetUsageRequest) -> store::Result<Vec<Span>> {
         let apart = |dimension: &str| asked.group_by.iter().any(|word| word == dimension);
         let some = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
@@ -126,7 +124,8 @@ impl RequestLog {
              case when $4 then route else '' end as route, case when $5 then code else '' end as code, \
              requests, cost, latency, bytes_in, bytes_out, bucket_0, bucket_1, bucket_2, bucket_3, bucket_4, bucket_5, bucket_6, \
              bucket_7, bucket_8, bucket_9, bucket_10, bucket_11, bucket_12, bucket_13, bucket_14, bucket_15 \
-             from usage where group_id = $6 and span = $7 and start_time >= $8 and start_time < $9",
+             from (select * from usage where span = $7 union all select * from usage_recent) page \
+             where group_id = $6 and start_time >= $8 and start_time < $9",
             )
             .bind(apart("key"))
             .bind(Uuid::nil())
@@ -140,10 +139,23 @@ impl RequestLog {
             .when(" and key_id =", Uuid::try_parse(&asked.key_id).ok())
             .when(" and rpc =", some(&asked.rpc))
             .when(" and code =", some(&asked.code))
-            .push(" limit 200001) page group by start_time, key_id, rpc, route, code order by start_time, key_id, rpc, route, code limit 10001")
+            .push(" limit 200001) page group by start_time, key_id, rpc, route, code limit 10001")
             .all()
             .await
     }
+}
+
+/// Puts together what belongs to one span, and all in order.
+fn gather(spans: &mut Vec<Span>, length: i64) {
+    spans.iter_mut().for_each(|span| span.start = start(span.start, length));
+    spans.sort_by(|one, other| one.of().cmp(&other.of()));
+    spans.dedup_by(|next, span| {
+        let same = next.of() == span.of();
+        if same {
+            span.sums.add(&next.sums);
+        }
+        same
+    });
 }
 
 #[cfg(test)]
@@ -152,7 +164,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_range_begins_with_the_span_it_falls_into() {
+    fn a_range_is_of_whole_spans() {
         let minute = SPANS[0];
         let asked = |start: Option<i64>, end: Option<i64>| GetUsageRequest {
             start_time: start.map(timestamp),
@@ -161,11 +173,12 @@ mod tests {
         };
         let now = 1_000 * DAY + 90 * minute + 30;
         for (interval, start, end, expected) in [
-            (&INTERVALS[0], None, None, (now - 60 * minute - 30, now)),
-            (&INTERVALS[1], None, None, (999 * DAY + 60 * minute, now)),
-            (&INTERVALS[2], None, None, (970 * DAY, now)),
-            (&INTERVALS[0], Some(now - 1), None, (now - 30, now)),
+            (&INTERVALS[0], None, None, (now - 60 * minute - 30, now + minute - 30)),
+            (&INTERVALS[1], None, None, (999 * DAY + 60 * minute, 1_000 * DAY + 120 * minute)),
+            (&INTERVALS[2], None, None, (970 * DAY, 1_001 * DAY)),
+            (&INTERVALS[0], Some(now - 1), None, (now - 30, now + minute - 30)),
             (&INTERVALS[0], None, Some(DAY), (DAY - 60 * minute, DAY)),
+            (&INTERVALS[0], None, Some(DAY + 1), (DAY - 60 * minute, DAY + minute)),
         ] {
             assert_eq!(range(interval, &asked(start, end), now).unwrap(), (At(expected.0), At(expected.1)), "{}", interval.word);
         }

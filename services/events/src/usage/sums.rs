@@ -3,6 +3,7 @@
 use super::latency::{Buckets, bucket, percentile};
 use crate::request_log::{Row, duration};
 use contract::events::v1::Measures;
+use store::sqlx;
 
 /// Times are microseconds.
 #[derive(Clone, Copy, Debug, Default)]
@@ -16,6 +17,16 @@ pub(super) struct Sums {
 }
 
 impl Sums {
+    /// From 21 columns, the first of which stands there.
+    pub(super) fn read(row: &store::Row<'_>, at: usize) -> sqlx::Result<Self> {
+        let mut buckets = Buckets::default();
+        for (bucket, held) in buckets.iter_mut().enumerate() {
+            *held = row.get(at + 5 + bucket)?;
+        }
+        let (requests, cost, latency) = (row.get(at)?, row.get(at + 1)?, row.get(at + 2)?);
+        Ok(Self { requests, cost, latency, bytes_in: row.get(at + 3)?, bytes_out: row.get(at + 4)?, buckets })
+    }
+
     /// One request more.
     pub(super) fn count(&mut self, row: &Row) {
         let record = &row.record;
