@@ -41,6 +41,12 @@ pub(crate) struct Figures {
     pub(crate) micros: f64,
 }
 
+impl Figures {
+    fn of(calls: usize, took: Duration, cpu: Duration) -> Figures {
+        Figures { per_second: calls as f64 / took.as_secs_f64(), micros: cpu.as_secs_f64() * 1e6 / calls as f64 }
+    }
+}
+
 /// A call and the key that it is made with.
 #[derive(Clone)]
 struct Keyed {
@@ -64,18 +70,24 @@ pub(crate) async fn channels(addr: &str, connections: usize) -> Vec<Channel> {
 
 /// Makes `calls` calls, after a tenth as many to warm up.
 pub(crate) async fn run(clients: &[Client], key: &str, call: &Call, calls: usize, servers: &[&Process]) -> Figures {
-    measure(clients, &Keyed { bearer: bearer(key), call: call.clone() }, calls, servers).await
-}
-
-/// The same with whatever is asked.
-pub(crate) async fn measure(clients: &[Client], what: &impl Ask, calls: usize, servers: &[&Process]) -> Figures {
-    round(clients, what, calls / 10).await;
+    let what = Keyed { bearer: bearer(key), call: call.clone() };
+    round(clients, &what, calls / 10).await;
     let before: Duration = servers.iter().map(|server| server.cpu()).sum();
     let begun = Instant::now();
-    round(clients, what, calls).await;
+    round(clients, &what, calls).await;
     let took = begun.elapsed();
     let cpu = servers.iter().map(|server| server.cpu()).sum::<Duration>() - before;
-    Figures { per_second: calls as f64 / took.as_secs_f64(), micros: cpu.as_secs_f64() * 1e6 / calls as f64 }
+    Figures::of(calls, took, cpu)
+}
+
+/// Makes `calls` calls of a server that rests, and waits until it rests again: what a call leaves to do, as to be kept on record, is its own.
+pub(crate) async fn whole(clients: &[Client], what: &impl Ask, calls: usize, server: &Process) -> Figures {
+    server.rests().await;
+    let (before, begun) = (server.cpu(), Instant::now());
+    round(clients, what, calls).await;
+    let took = begun.elapsed();
+    server.rests().await;
+    Figures::of(calls, took, server.cpu() - before)
 }
 
 async fn round(clients: &[Client], what: &impl Ask, calls: usize) {

@@ -7,9 +7,10 @@ use std::{
     time::Duration,
 };
 
-/// How long it must have had nothing to do, and how often that is looked for at most.
-const REST: Duration = Duration::from_millis(500);
-const LOOKS: usize = 60;
+/// How long it must have had nothing to do: longer than a gateway gathers what is to be kept on record. And how often that is looked for at
+/// most.
+const REST: Duration = Duration::from_millis(1_200);
+const LOOKS: usize = 25;
 
 /// Killed when dropped.
 pub(crate) struct Process {
