@@ -108,7 +108,8 @@ pub(crate) const REQUESTS: Migration = Migration {
 };
 
 /// Counts of minutes that have not yet been moved into `usage`: the same columns, of which `span` is always a minute. Few enough that all
-/// tenants of a batch lie on some pages.
+/// tenants of a batch lie on some pages. `usage_turn` is locked by who moves them. A release before reads `usage` only: beside a newer one
+/// it shows a minute late.
 pub(crate) const RECENT: Migration = Migration {
     version: 4,
     name: "usage_recent",
@@ -146,5 +147,7 @@ pub(crate) const RECENT: Migration = Migration {
             primary key (group_id, span, start_time, key_id, rpc, route, code)
         )",
         "create index usage_recent_time on usage_recent (start_time, group_id)",
+        "create table usage_turn (name text primary key, turn bigint not null)",
+        "insert into usage_turn (name, turn) values ('recent', 0)",
     ],
 };

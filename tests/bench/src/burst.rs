@@ -44,13 +44,13 @@ impl Burst {
 pub(crate) async fn print() {
     chassis::serve::open_files();
     let (stock, gateway) = (servers::start("stock", &[]), servers::start("gateway", &[]));
-    round(&gateway).await;
+    let first = round(&gateway).await;
     let mut rounds = Vec::new();
     for _ in 0..ROUNDS {
         rounds.push((round(&stock).await, round(&gateway).await));
     }
     let failed = |of: fn(&(Burst, Burst)) -> Burst| rounds.iter().map(|round| of(round).failed).sum::<usize>();
-    let (bare_failed, whole_failed) = (failed(|round| round.0), failed(|round| round.1));
+    let (bare_failed, whole_failed) = (failed(|round| round.0), first.failed + failed(|round| round.1));
     rounds.sort_by(|one, other| (one.1.millis() / one.0.millis()).total_cmp(&(other.1.millis() / other.0.millis())));
     let (bare, whole) = rounds[ROUNDS / 2];
     println!("{:<34} {:>10} {:>8} {:>8}", "10,000 calls, 1,000 connections", "ms", "ratio", "limit");

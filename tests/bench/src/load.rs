@@ -80,8 +80,8 @@ pub(crate) async fn run(clients: &[Client], key: &str, call: &Call, calls: usize
     Figures::of(calls, took, cpu)
 }
 
-/// Makes `calls` calls of a server that rests, and waits until it rests again: what a call leaves to do, as to be kept on record, is its
-/// own.
+/// Makes `calls` calls of a server that rests, and waits until it rests again: what a call leaves to do within
+/// a second, as to be kept on record, is its own.
 pub(crate) async fn whole(clients: &[Client], what: &impl Ask, calls: usize, server: &Process) -> Figures {
     let (before, begun) = (server.cpu(), Instant::now());
     round(clients, what, calls).await;

@@ -15,7 +15,10 @@ use contract::{
     time::timestamp,
 };
 use prost_types::Duration;
-use store::{At, testing::both};
+use store::{
+    At,
+    testing::{Case, both},
+};
 use uuid::Uuid;
 
 const MINUTE: i64 = 60_000_000;
@@ -68,27 +71,53 @@ async fn requests_are_counted_by_minute_hour_and_day_alike() {
     .await;
 }
 
+/// A minute that is not over while a test runs: tomorrow, at twenty past twelve.
+fn tomorrow(case: &Case) -> i64 {
+    (case.clock.micros() / DAY + 1) * DAY + 12 * HOUR + 20 * MINUTE
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_minute_that_is_over_is_moved() {
+    both(crate::MIGRATIONS, async |case| {
+        let (house, group) = (House::on(case), group());
+        send(&house, vec![record(group, case.clock.micros())]).await;
+        case.clock.advance(std::time::Duration::from_secs(66));
+        let moved = async { while kept(case, "select count(*) from usage_recent").await > 0 {} };
+        tokio::time::timeout(std::time::Duration::from_secs(60), moved).await.unwrap();
+        assert_eq!(kept(case, "select count(*) from usage").await, 3);
+        house.end().await;
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn counts_are_the_same_before_and_after_they_are_moved() {
     both(crate::MIGRATIONS, async |case| {
         let (house, group) = (House::on(case), group());
-        let now = case.clock.micros();
-        let minute = now - now.rem_euclid(MINUTE);
+        let minute = tomorrow(case);
         let records = |late: i64| [vec![record(group, minute); 3], (0..late).map(|n| record(group, minute - n * HOUR / 2)).collect()].concat();
         let seen = async |interval: &str| {
             let range = (timestamp(minute - 2 * DAY), timestamp(minute + 1));
-            let asked = GetUsageRequest { interval: interval.to_owned(), start_time: Some(range.0), end_time: Some(range.1), ..around(now) };
+            let asked = GetUsageRequest { interval: interval.to_owned(), start_time: Some(range.0), end_time: Some(range.1), ..around(minute) };
             usage(&house, group, asked).await
+        };
+        // A range that ends before the requests of the hour in which it ends.
+        let range = (timestamp(minute - 20 * MINUTE), timestamp(minute - 1));
+        let ends_early = async |interval: &str| {
+            let asked = GetUsageRequest { interval: interval.to_owned(), start_time: Some(range.0), end_time: Some(range.1), ..around(minute) };
+            usage(&house, group, asked).await.total.unwrap().count
         };
         let recent = || kept(case, "select count(*) from usage_recent");
         send(&house, records(50)).await;
         let before = (seen("hour").await, seen("day").await);
         assert_eq!(before.0.total.as_ref().unwrap().count, 53);
         assert!(before.0.spans.is_sorted_by(|one, next| one.start_time.unwrap().seconds < next.start_time.unwrap().seconds), "each hour once");
+        assert_eq!((ends_early("minute").await, ends_early("hour").await), (0, 4));
         assert!(recent().await >= 1, "a minute that is not over is not moved");
         for (until, left) in [(minute, 1), (minute + MINUTE, 0)] {
             fold(&case.db, At(until)).await.unwrap();
             assert_eq!((recent().await, (seen("hour").await, seen("day").await)), (left, before.clone()));
+            assert_eq!((ends_early("minute").await, ends_early("hour").await), (0, 4));
         }
         send(&house, records(1_500)).await; // to the same hours, and more than are moved at once
         let first_day = (minute - 2 * DAY) / DAY * DAY;
@@ -115,11 +144,8 @@ async fn each_request_counts_once_while_counts_are_moved() {
             let records = groups.iter().flat_map(|group| (0..10).map(|n| record(*group, START + n * MINUTE)));
             house.gateway().append_requests(batch(gateway, number, records.collect())).await.unwrap();
         };
-        for gateway in 1..=GATEWAYS {
-            append(gateway, 1).await;
-        }
         let ship = async |gateway: u128| {
-            for number in 2..=BATCHES {
+            for number in 1..=BATCHES {
                 append(gateway, number).await;
             }
         };
@@ -150,35 +176,44 @@ async fn each_request_counts_once_while_counts_are_moved() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_asked_for_is_counted_apart() {
     both(crate::MIGRATIONS, async |case| {
-        let (house, group) = (House::on(case), group());
+        let (house, group, minute) = (House::on(case), group(), tomorrow(case));
         let records = (0..24).map(|n: i32| RequestRecord {
             key_id: bytes(Uuid::from_u128(100 + n as u128 % 2)),
             rpc: format!("rpc-{}", n % 3),
             route: format!("/rpc-{}", n % 3),
             code: if n % 4 == 0 { 5 } else { 0 },
-            ..record(group, START)
+            ..record(group, minute)
         });
         send(&house, records.collect()).await;
-        for (dimensions, rows) in
-            [(&[][..], 1), (&["key"], 2), (&["rpc"], 3), (&["route"], 3), (&["code"], 2), (&["rpc", "key"], 6), (&["key", "rpc", "route", "code"], 9)]
-        {
-            let asked = GetUsageRequest { group_by: dimensions.iter().map(|word| (*word).to_owned()).collect(), ..around(START) };
-            let answer = usage(&house, group, asked).await;
-            assert_eq!((answer.spans.len(), answer.total.unwrap().count), (rows, 24), "{dimensions:?}");
-            for span in &answer.spans {
-                let told = [("key", &span.key_id), ("rpc", &span.rpc), ("route", &span.route), ("code", &span.code)];
-                assert!(told.iter().all(|(word, text)| text.is_empty() != dimensions.contains(word)), "{dimensions:?}: {span:?}");
+        for until in [minute, minute + MINUTE] {
+            fold(&case.db, At(until)).await.unwrap(); // at first none of them
+            for (dimensions, rows) in [
+                (&[][..], 1),
+                (&["key"], 2),
+                (&["rpc"], 3),
+                (&["route"], 3),
+                (&["code"], 2),
+                (&["rpc", "key"], 6),
+                (&["key", "rpc", "route", "code"], 9),
+            ] {
+                let asked = GetUsageRequest { group_by: dimensions.iter().map(|word| (*word).to_owned()).collect(), ..around(minute) };
+                let answer = usage(&house, group, asked).await;
+                assert_eq!((answer.spans.len(), answer.total.unwrap().count), (rows, 24), "{dimensions:?}");
+                for span in &answer.spans {
+                    let told = [("key", &span.key_id), ("rpc", &span.rpc), ("route", &span.route), ("code", &span.code)];
+                    assert!(told.iter().all(|(word, text)| text.is_empty() != dimensions.contains(word)), "{dimensions:?}: {span:?}");
+                }
             }
-        }
-        let key_id = Uuid::from_u128(100).to_string();
-        for (asked, count) in [
-            (GetUsageRequest { key_id: key_id.clone(), ..around(START) }, 12),
-            (GetUsageRequest { rpc: "rpc-1".to_owned(), ..around(START) }, 8),
-            (GetUsageRequest { code: "NOT_FOUND".to_owned(), ..around(START) }, 6),
-            (GetUsageRequest { key_id, rpc: "rpc-1".to_owned(), code: "NOT_FOUND".to_owned(), ..around(START) }, 2),
-            (GetUsageRequest { key_id: Uuid::nil().to_string(), ..around(START) }, 0),
-        ] {
-            assert_eq!(usage(&house, group, asked.clone()).await.total.unwrap().count, count, "{asked:?}");
+            let key_id = Uuid::from_u128(100).to_string();
+            for (asked, count) in [
+                (GetUsageRequest { key_id: key_id.clone(), ..around(minute) }, 12),
+                (GetUsageRequest { rpc: "rpc-1".to_owned(), ..around(minute) }, 8),
+                (GetUsageRequest { code: "NOT_FOUND".to_owned(), ..around(minute) }, 6),
+                (GetUsageRequest { key_id, rpc: "rpc-1".to_owned(), code: "NOT_FOUND".to_owned(), ..around(minute) }, 2),
+                (GetUsageRequest { key_id: Uuid::nil().to_string(), ..around(minute) }, 0),
+            ] {
+                assert_eq!(usage(&house, group, asked.clone()).await.total.unwrap().count, count, "{asked:?}");
+            }
         }
         case.explain_all().await;
         house.end().await;

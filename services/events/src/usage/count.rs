@@ -1,6 +1,9 @@
 //! Adding a batch to the counts.
 
-use super::counts::{Counts, Of, RECENT};
+use super::{
+    counts::{Counts, Of, RECENT, add},
+    fold::wait_if_late,
+};
 use crate::request_log::Row;
 use store::{Result, Tx};
 
@@ -10,5 +13,6 @@ pub(crate) async fn count(tx: &mut Tx, rows: &[Row]) -> Result<()> {
     for row in rows {
         minutes.entry(Of::new(row)).or_default().count(row);
     }
-    super::counts::add(tx, RECENT, minutes).await
+    wait_if_late(tx, &minutes).await?;
+    add(tx, RECENT, minutes).await
 }

@@ -14,7 +14,7 @@ pub(super) const MOVED: &str = "insert into usage";
 /// Sums by what is counted apart.
 pub(super) type Counts<'r> = BTreeMap<Of<'r>, Sums>;
 
-/// What is counted apart; in the order of the tables' key, in which rows are locked.
+/// What is counted apart; in the order of the tables' key, in which rows are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Of<'r> {
     pub(super) group: Uuid,
@@ -33,7 +33,7 @@ impl<'r> Of<'r> {
         Self { group, span: 0, start: row.time(), key, rpc: &record.rpc, route: &record.route, code: code(record) }.over(SPANS[0])
     }
 
-    /// The longer span that it lies in.
+    /// The span of that length that it lies in.
     pub(super) fn over(self, span: i64) -> Self {
         Self { span, start: start(self.start, span), ..self }
     }

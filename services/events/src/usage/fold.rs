@@ -15,8 +15,8 @@ use uuid::Uuid;
 const LATE: Duration = Duration::from_secs(5);
 /// How often it is looked whether a minute is over.
 const LOOK: Duration = Duration::from_secs(1);
-/// Counts that are moved in one transaction, about; each becomes three.
-const SOME: i64 = 1_000;
+/// Counts that are moved in one transaction; each becomes three.
+const SOME: usize = 1_000;
 
 /// A count as it is taken out.
 struct Recent {
@@ -46,7 +46,7 @@ impl Recent {
 pub(crate) async fn run(db: &Db, stop: &CancellationToken) {
     let mut moved = At::default();
     while stop.run_until_cancelled(sleep(LOOK)).await.is_some() {
-        let over = start(At(db.clock().micros()).earlier(LATE), SPANS[0]);
+        let over = over(At(db.clock().micros()));
         if over == moved {
             continue;
         }
@@ -58,45 +58,55 @@ pub(crate) async fn run(db: &Db, stop: &CancellationToken) {
     }
 }
 
+/// Minutes that began before are over.
+fn over(now: At) -> At {
+    start(now.earlier(LATE), SPANS[0])
+}
+
 /// Moves all minutes that began before that time. Replicas may do so at once: what the other took is gone.
 pub(crate) async fn fold(db: &Db, before: At) -> Result<()> {
-    loop {
-        let mut tx = db.system("requests of all groups are counted").begin().await?;
-        hold_back(&mut tx).await?;
-        let far: Option<(At, Uuid)> = tx
-            .sql("select start_time, group_id from usage_recent where start_time < $1 order by start_time, group_id limit 1 offset $2")
-            .bind(before)
-            .bind(SOME)
-            .opt()
-            .await?;
-        let recent = take(&mut tx, far.unwrap_or((At(before.0 - 1), Uuid::max()))).await?;
+    let system = db.system("requests of all groups are counted");
+    let looked = system.sql("select start_time from usage_recent where start_time < $1 order by start_time limit 1").bind(before);
+    let mut more = looked.opt::<(At,)>().await?.is_some();
+    while more {
+        let mut tx = system.begin().await?;
+        take_turns(&mut tx).await?;
+        let recent = take(&mut tx, before).await?;
         let mut counts = Counts::new();
         for (of, sums) in recent.iter().flat_map(|recent| SPANS.map(|span| (recent.of(span), &recent.sums))) {
             counts.entry(of).or_default().add(sums);
         }
         add(&mut tx, MOVED, counts).await?;
         tx.commit().await?;
-        if far.is_none() {
-            return Ok(());
-        }
+        more = recent.len() == SOME;
     }
+    Ok(())
 }
 
-/// Makes batches wait: those that come late lock the same rows in another order. Each one first moves its gateway's number on.
-async fn hold_back(tx: &mut Tx) -> Result<()> {
-    tx.sql("update request_source set batch = batch where gateway_id >= $1").bind(Uuid::nil()).run().await.map(drop)
+/// Waits for whoever moves counts now, if any of these minutes may be moved: both lock the same rows, each in its own order.
+pub(super) async fn wait_if_late(tx: &mut Tx, counts: &Counts<'_>) -> Result<()> {
+    let over = over(tx.now());
+    if counts.keys().any(|of| of.start < over) {
+        take_turns(tx).await?;
+    }
+    Ok(())
 }
 
-/// Takes out what stands up to that minute and group. One statement, so that nobody adds to what it read before it is gone.
-async fn take(tx: &mut Tx, (start, group): (At, Uuid)) -> Result<Vec<Recent>> {
+async fn take_turns(tx: &mut Tx) -> Result<()> {
+    tx.sql("update usage_turn set turn = turn + 1 where name = $1").bind("recent").run().await.map(drop)
+}
+
+/// Takes some out. One statement, so that nobody adds to what it read before it is gone.
+async fn take(tx: &mut Tx, before: At) -> Result<Vec<Recent>> {
     tx.sql(
-        "delete from usage_recent where (start_time, group_id) <= ($1, $2) \
+        "delete from usage_recent where (group_id, span, start_time, key_id, rpc, route, code) in (\
+         select group_id, span, start_time, key_id, rpc, route, code from usage_recent where start_time < $1 order by start_time, group_id limit $2) \
          returning group_id, start_time, key_id, rpc, route, code, requests, cost, latency, bytes_in, bytes_out, \
          bucket_0, bucket_1, bucket_2, bucket_3, bucket_4, bucket_5, bucket_6, bucket_7, bucket_8, bucket_9, bucket_10, bucket_11, \
          bucket_12, bucket_13, bucket_14, bucket_15",
     )
-    .bind(start)
-    .bind(group)
+    .bind(before)
+    .bind(SOME as i64)
     .all()
     .await
 }

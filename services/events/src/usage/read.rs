@@ -13,6 +13,8 @@ use uuid::Uuid;
 
 /// Spans in an answer.
 const MOST: usize = 10_000;
+/// Of which some may be told by the minute.
+const PARTS: usize = 2 * MOST;
 /// Counts that are added up for an answer.
 const EXAMINED: i64 = 200_000;
 const DAY: i64 = SPANS[2];
@@ -88,11 +90,13 @@ impl RequestLog {
         let interval = INTERVALS.iter().find(|interval| interval.word == asked.interval).unwrap_or(&INTERVALS[0]);
         let (start, end) = range(interval, asked, self.db.clock().micros())?;
         let mut spans = self.spans(group, interval.span, (start, end), asked).await?;
-        if spans.len() > MOST || spans.iter().map(|span| span.examined).sum::<i64>() > EXAMINED {
+        let parts = spans.len();
+        let examined = spans.iter().map(|span| span.examined).sum::<i64>();
+        gather(&mut spans, interval.span);
+        if parts > PARTS || spans.len() > MOST || examined > EXAMINED {
             let sentence = "there is too much to count in this range; ask for a shorter one, by a longer interval, or for one key or rpc";
             return Err(Refusal::new(Reason::InvalidField, sentence).field("start_time", sentence));
         }
-        gather(&mut spans, interval.span);
         let mut total = Sums::default();
         spans.iter().for_each(|span| total.add(&span.sums));
         Ok(Usage {
@@ -124,7 +128,7 @@ impl RequestLog {
              case when $4 then route else '' end as route, case when $5 then code else '' end as code, \
              requests, cost, latency, bytes_in, bytes_out, bucket_0, bucket_1, bucket_2, bucket_3, bucket_4, bucket_5, bucket_6, \
              bucket_7, bucket_8, bucket_9, bucket_10, bucket_11, bucket_12, bucket_13, bucket_14, bucket_15 \
-             from (select * from usage where span = $7 union all select * from usage_recent) page \
+             from (select * from usage where span = $7 union all select * from usage_recent where span = $10) page \
              where group_id = $6 and start_time >= $8 and start_time < $9",
             )
             .bind(apart("key"))
@@ -136,10 +140,11 @@ impl RequestLog {
             .bind(span)
             .bind(start)
             .bind(end)
+            .bind(SPANS[0])
             .when(" and key_id =", Uuid::try_parse(&asked.key_id).ok())
             .when(" and rpc =", some(&asked.rpc))
             .when(" and code =", some(&asked.code))
-            .push(" limit 200001) page group by start_time, key_id, rpc, route, code limit 10001")
+            .push(" limit 200001) page group by start_time, key_id, rpc, route, code limit 20001")
             .all()
             .await
     }
