@@ -166,6 +166,7 @@ mod tests {
         assert_eq!(passed(&[data(70 << 10), data(2), breaks(), data(3)]).await, (vec![(70 << 10) + 2], None, Some("the end".to_owned())));
         assert_eq!(passed(&[data(1), breaks()]).await, (vec![1], None, Some("the end".to_owned())));
     }
+
     #[tokio::test]
     async fn what_came_is_accounted_for_until_it_is_used() {
         let (sends, mut call) = sending(GET);

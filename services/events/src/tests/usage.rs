@@ -85,6 +85,8 @@ async fn a_minute_that_is_over_is_moved() {
         let moved = async { while kept(case, "select count(*) from usage_recent").await > 0 {} };
         tokio::time::timeout(std::time::Duration::from_secs(60), moved).await.unwrap();
         assert_eq!(kept(case, "select count(*) from usage").await, 3);
+        fold(&case.db, At(i64::MAX)).await.unwrap();
+        assert_eq!(kept(case, "select turn from usage_turn").await, 1, "without counts to move nothing is written, nor by a batch in time");
         house.end().await;
     })
     .await;
@@ -260,6 +262,28 @@ async fn the_callers_own_limits_come_with_it_as_the_gateway_tells_them() {
             let expected = [("minute", 59, 1_700_000_040), ("organisation-day", 7, 1_700_006_400)];
             assert_eq!(told, if shown { expected.to_vec() } else { Vec::new() });
         }
+        house.end().await;
+    })
+    .await;
+}
+
+/// Each minute of a span that was not moved is a part of its own, and still it is one.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_has_ten_thousand_spans_at_most() {
+    both(crate::MIGRATIONS, async |case| {
+        let (house, group, minute) = (House::on(case), group(), tomorrow(case));
+        let of = |n: i64, at: i64| RequestRecord { rpc: format!("rpc-{n}"), route: format!("/rpc-{n}"), ..record(group, at) };
+        send(&house, (0..20_000).map(|n| of(n % 10_000, minute + n / 10_000 * MINUTE)).collect()).await;
+        let asked = GetUsageRequest { interval: "hour".to_owned(), group_by: vec!["rpc".to_owned()], ..around(minute) };
+        let answer = usage(&house, group, asked.clone()).await;
+        assert_eq!((answer.spans.len(), answer.total.unwrap().count), (10_000, 20_000));
+        send(&house, vec![of(10_000, minute + 2 * MINUTE)]).await;
+        for before in [minute, minute + HOUR] {
+            fold(&case.db, At(before)).await.unwrap();
+            assert_eq!(reason(&house.usage_of(group).get_usage(asked.clone()).await.unwrap_err()), Reason::InvalidField);
+        }
+        let one = GetUsageRequest { rpc: "rpc-10000".to_owned(), ..asked };
+        assert_eq!(usage(&house, group, one).await.spans.len(), 1);
         house.end().await;
     })
     .await;
